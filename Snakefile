@@ -1,0 +1,47 @@
+# Voxel-wise uncertainty of segmentation models over a cohort of volumes: the front door. See README.md.
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+configfile: "config/config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/convert.smk"
+include: "workflow/rules/compute_entropy.smk"
+include: "workflow/rules/render_qc.smk"
+include: "workflow/rules/aggregate.smk"
+
+
+rule all:
+    localrule: True
+    input:
+        tables(),
+        expand(f"{RESULTS}/{{sample}}/{{sample}}_qc.{FIGURE_FORMAT}", sample=SAMPLES),
+        expand(f"{RESULTS}/{{sample}}/maps", sample=SAMPLES),
+
+
+if CONFIG["on_rejected"] == "fail":
+
+    # It has no output, so that it judges again on every run.
+    rule judge_rejected:
+        localrule: True
+        default_target: True
+        input:
+            rules.all.input,
+            rejected=f"{RESULTS}/rejected.csv",
+        log:
+            "logs/judge_rejected.log",
+        conda:
+            "envs/environment.yaml"
+        script:
+            "scripts/judge_rejected.py"
+
+
+onsuccess:
+    runs.finish(RESULTS, SAMPLES)
+
+
+onerror:
+    runs.salvage(RESULTS, SAMPLES, CONFIG["group"], str(log))

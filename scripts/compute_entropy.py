@@ -1,0 +1,20 @@
+"""Rule compute_entropy: a probability store becomes measures, maps and the summary of a sample."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from volume_entropy.entropy import compute_sample
+from volume_entropy.joblog import logged_to
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with logged_to(snakemake.log[0]):
+    compute_sample(
+        Path(snakemake.input.store),
+        recipe=snakemake.params.recipe,
+        measures_path=Path(snakemake.output.measures),
+        summary_path=Path(snakemake.output.summary),
+        maps_dir=Path(snakemake.output.maps),
+        threads=snakemake.threads,
+    )

@@ -1,0 +1,21 @@
+"""Rule convert: one sample's probability files become one Zarr store, or a store that says why they cannot."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from volume_entropy.convert import convert_sample
+from volume_entropy.errors import DataError
+from volume_entropy.joblog import logged_to, logger
+from volume_entropy.samples import sample_of
+from volume_entropy.store import write_rejection
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with logged_to(snakemake.log[0]):
+    recipe, store = snakemake.params.recipe, snakemake.output.store
+    try:
+        convert_sample(sample_of(recipe), Path(store), recipe=recipe, chunk=snakemake.config["storage"]["chunk"])
+    except DataError as error:
+        logger.warning("rejected: %s. %s", error.message, error.remedy)
+        write_rejection(store, error.rejection("convert"), recipe)

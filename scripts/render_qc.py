@@ -1,0 +1,19 @@
+"""Rule render_qc: the quality-control figure of one sample."""
+
+from typing import TYPE_CHECKING
+
+from volume_entropy.figures import render_qc
+from volume_entropy.joblog import logged_to
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with logged_to(snakemake.log[0]):
+    render_qc(
+        snakemake.input.measures,
+        snakemake.input.summary,
+        snakemake.params.image,
+        snakemake.output.figure,
+        sample=snakemake.wildcards.sample,
+        settings=snakemake.params.recipe["figures"],
+    )

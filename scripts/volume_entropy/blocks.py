@@ -1,0 +1,202 @@
+"""The first pass: one Dask task a block, from the probabilities of all members to stored measures and partial sums."""
+
+import math
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import Rejection
+from .layout import Slices
+from .measure_store import write_measure_block
+from .measures import PATCH_EDGE
+from .partials import Extremes, MeasureSums, MemberCounts, SampleSums, merge
+from .reductions import domain_counts, label_sums, measure_sums
+from .store import ProbabilityStore, open_probabilities
+from .sum_kernels import Labels
+from .voxelwise import BlockMeasures, BlockResult
+
+# Partial sums that are merged by one task. Few are in memory at a time, whatever the number of blocks.
+FAN_IN = 8
+
+
+@dataclass(frozen=True)
+class BlockSettings:
+    """What a task needs besides its box of voxels.
+
+    Attributes
+    ----------
+    unit, sum_tolerance
+        As in the config.
+    measures
+        Those that are stored.
+    summed
+        Those of `measures` whose statistics are wanted.
+    threshold
+        In `unit`; voxels above it are counted.
+    """
+
+    unit: str
+    sum_tolerance: float | None
+    measures: tuple[str, ...]
+    summed: tuple[str, ...]
+    threshold: float
+
+
+def run_blocks(
+    probabilities: Path, measures: Path, boxes: Sequence[Slices], settings: BlockSettings, *, threads: int
+) -> SampleSums:
+    """Process all blocks of a sample in `threads` threads.
+
+    Parameters
+    ----------
+    probabilities
+        A sealed probability store.
+    measures
+        Where the blocks of an open `MeasureWriter` are written.
+    boxes
+        All blocks of the volume.
+    settings, threads
+        See `BlockSettings`; the scheduler's number of workers.
+
+    Raises
+    ------
+    StoreError
+        The probability store is damaged.
+    """
+    import dask
+    from dask.delayed import delayed
+
+    task, join = delayed(process_block, pure=False), delayed(merge, pure=False)
+    level = [task(probabilities, measures, box, settings) for box in boxes]
+    while len(level) > 1:
+        level = [join(level[first : first + FAN_IN]) for first in range(0, len(level), FAN_IN)]
+    # The blocks of a sample are read from one disk and written by zarr's own threads: no processes.
+    sums: SampleSums = dask.compute(level[0], scheduler="threads", num_workers=threads)[0]
+    return sums
+
+
+def process_block(probabilities: Path, measures: Path, box: Slices, settings: BlockSettings) -> SampleSums:
+    """Read a block member by member, compute, store and sum up its measures.
+
+    A function of its arguments alone, all of which can be pickled, so that it can run in any process that sees the
+    two stores. Memory: one member's block and the accumulators of its voxels.
+    """
+    store = _opened(probabilities, _identity(probabilities))
+    mask = store.read_mask(box)
+    z, y, x = box
+    block = BlockMeasures(
+        (z.stop - z.start, y.stop - y.start, x.stop - x.start),
+        n_members=len(store.members),
+        n_classes=len(store.classes),
+        kind=store.kind,
+        complement=store.complement,
+        sum_tolerance=settings.sum_tolerance,
+        quantum=store.quantum,
+        unit=settings.unit,
+        measures=settings.measures,
+    )
+    for member in range(len(store.members)):
+        block.add(store.read(member, box))
+    result = block.finish(mask)
+    write_measure_block(measures, box, result.maps, result.segmentation, mask)
+    return sum_block(result, mask, (z.start, y.start, x.start), settings)
+
+
+def sum_block(
+    result: BlockResult, mask: NDArray[np.bool_] | None, start: tuple[int, int, int], settings: BlockSettings
+) -> SampleSums:
+    """Partial sums of one block.
+
+    Parameters
+    ----------
+    result
+        Measures, (z, y, x) each, and what was counted on the way.
+    mask
+        (z, y, x), or None.
+    start
+        First voxel of the block in the volume, (z, y, x).
+    """
+    nothing = np.iinfo(result.segmentation.dtype).max
+    predicted = result.segmentation if result.segmentation.ndim == 3 else result.segmentation[0]
+    domain = predicted != nothing
+    if mask is not None:
+        domain &= mask
+    class_voxels: list[int] = []
+    measures: dict[str, MeasureSums] = {}
+    for name in settings.summed:
+        values = result.maps[name]
+        measures[name] = measure_sums(values, domain, start=start, threshold=settings.threshold, edge=PATCH_EDGE)
+        class_voxels, measures[name].class_totals = _class_sums(
+            values, result.segmentation, None if mask is None else domain, len(result.expected_voxels)
+        )
+    counts = {
+        "field": domain.size,
+        "domain": int(np.count_nonzero(domain)),
+        "empty": result.n_empty,
+        "invalid": result.n_invalid,
+        "renormalised": result.n_renormalised,
+        "nan": result.n_nan,
+        "negative": result.n_negative,
+        "above_one": result.n_above_one,
+        "bad_sum": result.n_bad_sum,
+        "not_binary": result.n_not_binary,
+    }
+    return SampleSums(
+        counts=Counter(counts),
+        extremes=_extremes(result),
+        expected_voxels=result.expected_voxels,
+        class_voxels=class_voxels,
+        slice_counts=domain_counts(domain, start),
+        members=_member_counts(result),
+        measures=measures,
+    )
+
+
+def _class_sums(
+    values: NDArray[np.float32], segmentation: Labels, domain: NDArray[np.bool_] | None, n_classes: int
+) -> tuple[list[int], list[int]]:
+    """Domain voxels and total of each class or region; `domain` is None where it is what is labelled."""
+    nothing = np.iinfo(segmentation.dtype).max
+    if domain is not None:
+        segmentation = np.where(domain, segmentation, segmentation.dtype.type(nothing))
+    if segmentation.ndim == 3:
+        return label_sums(values, segmentation, n_classes)
+    inside = [label_sums(values, region, 2) for region in segmentation]
+    return [counts[1] for counts, _ in inside], [totals[1] for _, totals in inside]
+
+
+def _extremes(result: BlockResult) -> Extremes:
+    least = (result.minimum, result.sum_minimum)
+    greatest = (result.maximum, result.sum_maximum)
+    minimum, sum_minimum = (math.inf if math.isnan(value) else value for value in least)
+    maximum, sum_maximum = (-math.inf if math.isnan(value) else value for value in greatest)
+    return Extremes(minimum, maximum, sum_minimum, sum_maximum)
+
+
+def _member_counts(result: BlockResult) -> MemberCounts | None:
+    parts = (result.member_voxels, result.intersection, result.union, result.pair_intersection)
+    voxels, intersection, union, pairs = parts
+    if voxels is None or intersection is None or union is None or pairs is None:
+        return None
+    return MemberCounts(voxels, intersection, union, pairs)
+
+
+@lru_cache(maxsize=2)
+def _opened(path: Path, identity: tuple[int, int]) -> ProbabilityStore:
+    """Open a store once a process: to verify that it is whole costs a look at every shard."""
+    store = open_probabilities(path)
+    if isinstance(store, Rejection):
+        raise TypeError(f"{path} holds a rejection; it has no blocks")
+    return store
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    # A store that was made again under the same name is another one.
+    status = os.stat(path)
+    return status.st_ino, status.st_mtime_ns

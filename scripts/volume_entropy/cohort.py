@@ -1,0 +1,221 @@
+"""Samples compared with their cohort: robust z, unusual class volumes, and the queue of what to look at first."""
+
+import math
+from collections import defaultdict
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+
+from .measures import PATCH_EDGE
+
+# Fewer samples say nothing about what is usual; a robust z beyond the limit is an outlier (Iglewicz and Hoaglin 1993).
+MIN_GROUP = 8
+FLAG_LIMIT = 3.5
+# A spread below this fraction of the largest value is rounding, and counts as 0: dividing by it could give infinity.
+NOISE = 1e-12
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Usual:
+    """What is usual in a group of values: their median, and a robust standard deviation."""
+
+    median: float
+    scale: float
+    n: int
+
+    def z(self, value: float) -> float:
+        """Give the robust z of a value: its distance from the median in robust standard deviations."""
+        return (value - self.median) / self.scale
+
+
+def usual(values: Sequence[float]) -> Usual | None:
+    """Give median and scale of a group; None for fewer than 8 values, or where they do not spread.
+
+    The scale is 1.4826 · MAD (the median absolute deviation); where that is 0, 1.2533 · the mean absolute deviation.
+    Both are the standard deviation of normally distributed values (Iglewicz and Hoaglin 1993). No order of the values
+    changes a bit.
+    """
+    if len(values) < MIN_GROUP:
+        return None
+    centre = median(values)
+    deviations = [abs(value - centre) for value in values]
+    # math.fsum is exact before its one rounding, so that the order of the samples does not matter.
+    noise = NOISE * max(map(abs, values))
+    for scale in (1.4826 * median(deviations), 1.2533 * math.fsum(deviations) / len(deviations)):
+        if scale > noise:
+            return Usual(centre, scale, len(values))
+    return None
+
+
+def robust_z(values: Sequence[float | None], groups: Sequence[Hashable]) -> list[float | None]:
+    """Give the robust z of every value within its group; None where there is no value or no `usual` one."""
+    judges = _usual_by_group(values, groups)
+    return [
+        judge.z(value) if value is not None and (judge := judges[group]) is not None else None
+        for value, group in zip(values, groups, strict=True)
+    ]
+
+
+@dataclass
+class _Reason:
+    """Why a sample may stand high in the queue."""
+
+    flag: str
+    words: str
+    z: float
+
+
+@dataclass
+class _Entry:
+    """A sample on its way into the queue."""
+
+    summary: Mapping[str, Any]
+    group: str
+    value: float | None = None
+    z: float | None = None
+    reasons: list[_Reason] = field(default_factory=list)
+
+    @property
+    def sample(self) -> str:
+        return str(self.summary["sample"])
+
+    @property
+    def highest_abs_z(self) -> float | None:
+        return max((abs(reason.z) for reason in self.reasons), default=None)
+
+    def order(self) -> tuple[float, float, str]:
+        # Without any z the value decides; a sample without either is last.
+        highest = self.highest_abs_z
+        if highest is not None:
+            return -highest, 0.0, self.sample
+        return math.inf, math.inf if self.value is None else -self.value, self.sample
+
+
+def review_queue(
+    summaries: Sequence[Mapping[str, Any]], groups: Sequence[str], background: str | None = None
+) -> list[Row]:
+    """Rank the samples: highest absolute robust z of any reason first, then highest value, ties by id.
+
+    Reasons are the mean predictive entropy of the foreground (of the domain where a sample has no foreground; both are
+    judged among their like only) and the predicted volume of each class but `background`.
+
+    Parameters
+    ----------
+    summaries
+        Of `ok` samples, in any order.
+    groups
+        One name a summary; samples are compared within it.
+    background
+        The class whose volume tells about the field of view instead of the anatomy.
+
+    Returns
+    -------
+    list
+        One dict a sample with the keys of `columns.review_columns`.
+    """
+    entries = [_Entry(summary, group) for summary, group in zip(summaries, groups, strict=True)]
+    _judge_entropy(entries)
+    _judge_volumes(entries, background)
+    entries.sort(key=_Entry.order)
+    return [_row(rank, entry) for rank, entry in enumerate(entries, start=1)]
+
+
+def _usual_by_group(values: Sequence[float | None], groups: Sequence[Hashable]) -> dict[Hashable, Usual | None]:
+    members: dict[Hashable, list[float]] = {group: [] for group in groups}
+    for value, group in zip(values, groups, strict=True):
+        if value is not None:
+            members[group].append(value)
+    return {group: usual(of_group) for group, of_group in members.items()}
+
+
+def _judge_entropy(entries: Sequence[_Entry]) -> None:
+    places = []
+    for entry in entries:
+        entry.value = entry.summary["predictive_entropy_foreground_mean"]
+        places.append("foreground" if entry.value is not None else "domain")
+        if entry.value is None:
+            entry.value = entry.summary["predictive_entropy_mean"]
+    judged = [(entry.group, place) for entry, place in zip(entries, places, strict=True)]
+    for entry, place, z in zip(entries, places, robust_z([entry.value for entry in entries], judged), strict=True):
+        entry.z = z
+        if z is not None:
+            words = f"mean predictive entropy of the {place} is {entry.value:.4g} {entry.summary['unit']}"
+            entry.reasons.append(_Reason("entropy_high" if z > 0 else "entropy_low", words, z))
+
+
+def _judge_volumes(entries: Sequence[_Entry], background: str | None) -> None:
+    """Hold the volume of each class against the group's; labels that were permuted show in two classes at once."""
+    by_group: dict[str, list[_Entry]] = defaultdict(list)
+    for entry in entries:
+        by_group[entry.group].append(entry)
+    for members in by_group.values():
+        volumes = [_volumes(entry.summary, background) for entry in members]
+        names = dict.fromkeys(name for of_sample in volumes for name in of_sample)
+        # A class that one sample lacks and others have is missing there: its volume is 0.
+        judges = {name: usual([of_sample.get(name, 0.0) for of_sample in volumes]) for name in names}
+        known = {name: judge for name, judge in judges.items() if judge is not None}
+        for entry, of_sample in zip(members, volumes, strict=True):
+            _add_volume_reasons(entry, {name: of_sample.get(name, 0.0) for name in known}, known)
+
+
+def _volumes(summary: Mapping[str, Any], background: str | None) -> dict[str, float]:
+    return {
+        structure["class"]: structure["volume_mm3"] or 0.0
+        for structure in summary["structures"]
+        if structure["class"] != background
+    }
+
+
+def _add_volume_reasons(entry: _Entry, volumes: Mapping[str, float], judges: Mapping[str, Usual]) -> None:
+    zs = {name: judges[name].z(volume) for name, volume in volumes.items()}
+    unusual = [name for name, z in zs.items() if abs(z) >= FLAG_LIMIT]
+    for name, z in zs.items():
+        words = f"predicted volume of {name} is {volumes[name]:.4g} mm^3 (median {judges[name].median:.4g})"
+        flag = "class_volume"
+        if name in unusual:
+            # Itself it does not fit, so the nearest one that it fits is another.
+            fits = min(unusual, key=lambda other: abs(judges[other].z(volumes[name])))
+            if abs(judges[fits].z(volumes[name])) < FLAG_LIMIT:
+                flag, words = "class_order", f"{words}, as is usual for {fits}: are the classes in another order?"
+        entry.reasons.append(_Reason(flag, words, z))
+
+
+def _row(rank: int, entry: _Entry) -> Row:
+    summary, reasons = entry.summary, sorted(entry.reasons, key=lambda reason: -abs(reason.z))
+    flagged = [reason for reason in reasons if abs(reason.z) >= FLAG_LIMIT]
+    row: Row = {
+        "rank": rank,
+        "sample": entry.sample,
+        "value": entry.value,
+        "robust_z": entry.z,
+        "highest_abs_z": entry.highest_abs_z,
+        "flags": ";".join(dict.fromkeys(reason.flag for reason in flagged)),
+        "reason": "; ".join(f"{reason.words}, robust z {reason.z:+.1f}" for reason in flagged or reasons[:1])
+        or _without_z(entry),
+        "group": entry.group,
+    }
+    return row | _place(summary)
+
+
+def _without_z(entry: _Entry) -> str:
+    if entry.value is None:
+        return "no voxel has a predictive entropy"
+    return f"predictive entropy {entry.value:.4g} {entry.summary['unit']}; too few samples, or too alike, to compare"
+
+
+def _place(summary: Mapping[str, Any]) -> Row:
+    """Where to look: the peak slice of each axis, the axis with the highest of them, and the peak box."""
+    prefix = "predictive_entropy_"
+    means = {axis: summary[f"{prefix}peak_slice_{axis}_mean"] for axis in "xyz"}
+    known = [axis for axis, mean in means.items() if mean is not None]
+    axis = max(known, key=lambda axis: means[axis]) if known else None
+    row: Row = {"axis": axis, "slice": summary[f"{prefix}peak_slice_{axis}"] if axis else None}
+    for name in "xyz":
+        row[f"slice_{name}"] = summary[f"{prefix}peak_slice_{name}"]
+        first = row[f"box_{name}"] = summary[f"{prefix}patch_max_{name}"]
+        row[f"box_size_{name}"] = None if first is None else min(PATCH_EDGE, summary[f"n_voxels_{name}"] - first)
+        row[f"box_{name}_mm"] = summary[f"{prefix}patch_max_{name}_mm"]
+    return row

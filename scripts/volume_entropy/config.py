@@ -1,0 +1,196 @@
+"""The config: checked against its schema, completed with presets and defaults, and cut into what each stage uses."""
+
+import copy
+import difflib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+
+from .errors import ConfigError
+
+Config = dict[str, Any]
+
+# Raised by one when a change of the code changes the numbers of a stage: every sample is then stale.
+REVISION = 1
+
+
+def load_config(given: Mapping[str, Any], schema_path: Path, presets: Path) -> Config:
+    """Check `given` and complete it: schema default < preset < config file < command line.
+
+    Parameters
+    ----------
+    given
+        What Snakemake merged from the config file and the command line.
+    schema_path
+        The JSON schema (YAML) that holds the types and the defaults.
+    presets
+        The folder with one `<producer>.yaml` a preset; its key `config` has the form of a config file, and its
+        `refuse` becomes `probabilities.refuse`.
+
+    Raises
+    ------
+    ConfigError
+        One message with every problem: the key's path, what was found, what was expected, the nearest known key.
+    """
+    schema = yaml.safe_load(schema_path.read_text(encoding="utf-8"))
+    problems = list(_problems(given, schema))
+    if problems:
+        raise ConfigError(_message("The config cannot be used", problems))
+    config = _with_defaults({}, schema)
+    if given.get("preset") is not None:
+        preset = read_preset(given["preset"], presets)
+        _merge(config, preset["config"])
+        _merge(config, {"probabilities": {"refuse": preset.get("refuse", [])}})
+    _merge(config, given)
+    problems = list(_problems(config, schema)) + list(_contradictions(config))
+    if problems:
+        raise ConfigError(_message("The config cannot be used", problems))
+    return config
+
+
+def read_preset(name: str, presets: Path) -> dict[str, Any]:
+    """The content of `<presets>/<name>.yaml`; an unknown name is a `ConfigError` that lists the known ones."""
+    known = sorted(path.stem for path in presets.glob("*.yaml"))
+    if name not in known:
+        raise ConfigError(
+            _message("The config cannot be used", [f"preset: {name!r} is not known{_nearest(name, known)}"])
+        )
+    content: dict[str, Any] = yaml.safe_load((presets / f"{name}.yaml").read_text(encoding="utf-8"))
+    return content
+
+
+def conversion_settings(config: Config) -> dict[str, Any]:
+    """The settings that the probability store's content depends on. Chunk shape is not one: it changes no number."""
+    settings = copy.deepcopy(config["probabilities"])
+    members = settings["members"]
+    if isinstance(members, int):
+        members = list(range(members))
+    settings["members"] = None if members is None else [str(token) for token in members]
+    tokens = settings["tokens"]
+    if tokens is None:
+        tokens = settings["classes"]
+    settings["tokens"] = [str(token) for token in tokens]
+    if settings["background"] == "complement":
+        settings["classes"] = ["background", *settings["classes"]]
+    settings["dtype"] = config["storage"]["dtype"]
+    return settings
+
+
+def entropy_settings(config: Config) -> dict[str, Any]:
+    """The settings that a sample's numbers and maps depend on, those of the conversion included."""
+    return {**conversion_settings(config), **copy.deepcopy(config["entropy"]), "maps": config["storage"]["maps"]}
+
+
+def _contradictions(config: Config) -> Iterator[str]:
+    """Problems that a schema cannot say."""
+    probabilities = config["probabilities"]
+    classes, tokens = probabilities["classes"], probabilities["tokens"]
+    if tokens is not None and len(tokens) != len(classes):
+        yield f"probabilities.tokens: found {len(tokens)} tokens for {len(classes)} classes; expected one a class"
+    if tokens is not None and len({str(token) for token in tokens}) != len(tokens):
+        yield "probabilities.tokens: a token stands twice; two classes would be read from one file"
+    if probabilities["background"] == "complement":
+        if "background" in classes:
+            yield (
+                "probabilities.classes: found `background`, but `background: complement` adds that class itself; "
+                "list only the classes that have a file or channel"
+            )
+        if probabilities["kind"] == "regions":
+            yield "probabilities.background: regions have no background class; expected `given`"
+    for number, rule in enumerate(probabilities["refuse"]):
+        try:
+            re.compile(rule["pattern"])
+        except re.error as error:
+            yield f"probabilities.refuse.{number}.pattern: found {rule['pattern']!r}, no regular expression: {error}"
+    if probabilities["sidecar"] == "labelmap" and tokens is not None:
+        yield "probabilities.sidecar: a LabelMap orders the classes of one file, but `tokens` says one file a class"
+    members = probabilities["members"]
+    if isinstance(members, list) and len({str(token) for token in members}) != len(members):
+        yield "probabilities.members: a token stands twice"
+    if probabilities["kind"] == "regions":
+        for measure in config["entropy"]["measures"]:
+            if measure in ("least_confidence", "margin", "variation_ratio", "expected_pairwise_kl"):
+                yield f"entropy.measures: {measure} is not defined for kind `regions`"
+
+
+def _problems(config: Any, schema: Mapping[str, Any]) -> Iterator[str]:
+    """One line a violation of the schema, in the order of the keys."""
+    for error in sorted(Draft202012Validator(schema).iter_errors(config), key=lambda error: list(map(str, error.path))):
+        yield from _describe(error)
+
+
+def _describe(error: ValidationError) -> Iterator[str]:
+    """A violation in plain words: path, what was found, what was expected."""
+    path = ".".join(str(part) for part in error.absolute_path)
+    schema = error.schema
+    if not isinstance(schema, Mapping):
+        raise TypeError("the config's schema has no boolean subschemas")
+    if error.validator == "additionalProperties":
+        known = list(schema["properties"])
+        assert isinstance(error.instance, Mapping)
+        for key in error.instance:
+            if key not in known:
+                where = f"{path}.{key}" if path else str(key)
+                yield f"{where}: unknown key{_nearest(str(key), known)}"
+        return
+    found = json.dumps(error.instance, default=str, ensure_ascii=False)
+    yield f"{path or 'config'}: found {found}, expected {_expectation(error, schema)}"
+
+
+def _expectation(error: ValidationError, schema: Mapping[str, Any]) -> str:
+    """What the schema wants at this place."""
+    limit = error.validator_value
+    plain = {
+        "type": lambda: " or ".join(_type_word(kind) for kind in ([limit] if isinstance(limit, str) else limit)),
+        "enum": lambda: "one of " + ", ".join(map(str, limit)) + _nearest(str(error.instance), list(map(str, limit))),
+        "minimum": lambda: f"at least {limit}",
+        "maximum": lambda: f"at most {limit}",
+        "exclusiveMinimum": lambda: f"more than {limit}",
+        "minItems": lambda: f"a list of at least {limit}",
+        "maxItems": lambda: f"a list of at most {limit}",
+        "minLength": lambda: "a text that is not empty",
+        "uniqueItems": lambda: "a list in which nothing stands twice",
+        "anyOf": lambda: str(schema.get("description", "another value")),
+    }
+    return plain[str(error.validator)]() if error.validator in plain else error.message
+
+
+def _type_word(kind: str) -> str:
+    words = {"null": "null", "array": "a list", "object": "a group of keys", "boolean": "true or false"}
+    return words.get(kind, f"a {kind}" if kind != "integer" else "a whole number")
+
+
+def _nearest(word: str, known: list[str]) -> str:
+    """`; did you mean X?`, or the list of what is known where nothing is near."""
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    if near:
+        return f"; did you mean {near[0]}?"
+    return f"; known are {', '.join(known)}" if known else ""
+
+
+def _message(title: str, problems: list[str]) -> str:
+    return f"{title}:\n" + "\n".join(f"  {problem}" for problem in problems)
+
+
+def _with_defaults(config: Config, schema: Mapping[str, Any]) -> Config:
+    """Defaults of the schema at every level."""
+    for key, part in schema["properties"].items():
+        config.setdefault(key, copy.deepcopy(part["default"]))
+        if part.get("type") == "object":
+            _with_defaults(config[key], part)
+    return config
+
+
+def _merge(base: Config, over: Mapping[str, Any]) -> None:
+    """Put `over` on top of `base`, group by group; lists are replaced whole."""
+    for key, value in over.items():
+        if isinstance(value, Mapping) and isinstance(base.get(key), dict):
+            _merge(base[key], value)
+        else:
+            base[key] = copy.deepcopy(value)

@@ -1,0 +1,153 @@
+"""One sample's probability files, and its mask, become one Zarr store; or a `DataError` says why they cannot."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .errors import DataError
+from .files import fingerprint
+from .readers import Geometry, Reader, check_same_place, one_ahead, open_reader, read_geometry
+from .samples import Sample, probability_files
+from .store import Layout, ProbabilityWriter, choose_layout
+
+
+@dataclass(frozen=True)
+class _Sources:
+    """All files of a sample, their headers read and held against each other.
+
+    Attributes
+    ----------
+    probabilities
+        In file order: the first member and the first class that a file holds, and its reader.
+    members
+        Names.
+    geometry
+        Of the first file that has a place in space.
+    """
+
+    probabilities: list[tuple[int, int, Reader]]
+    mask: Reader | None
+    members: list[str]
+    geometry: Geometry
+    paths: list[str]
+
+
+def convert_sample(sample: Sample, output: str | os.PathLike[str], *, recipe: Mapping[str, Any], chunk: int) -> None:
+    """Write the probability store of a sample.
+
+    Values are stored as the files scale them; nothing is normalised or left out, so that what is odd is counted where
+    it is judged. At most two slabs are in memory.
+
+    Parameters
+    ----------
+    sample
+        Its paths.
+    output
+        The store; it appears when it is whole.
+    recipe
+        Kept in the store; its `settings` say what the files hold.
+    chunk
+        Longest edge of a chunk, in voxels.
+
+    Raises
+    ------
+    DataError
+        A file is missing, damaged or not what it should be, or the files do not belong together.
+    """
+    settings = recipe["settings"]
+    complement = settings["background"] == "complement"
+    n_stored = len(settings["classes"]) - complement
+    sources = _open_sources(sample, settings, n_stored)
+    x, y, z = sources.geometry.shape
+    readers = [reader for _, _, reader in sources.probabilities]
+    interleaved = any(reader.interleaved for reader in readers)
+    dtype = np.dtype(settings["dtype"])
+    layout = choose_layout((z, y, x), n_stored, dtype.itemsize, chunk, interleaved)
+    attributes = {
+        "classes": list(settings["classes"]),
+        "members": sources.members,
+        "kind": settings["kind"],
+        "complement": complement,
+        "affine": sources.geometry.affine.tolist(),
+        "geometry": sources.geometry.header(),
+        "voxel_volume_mm3": sources.geometry.voxel_volume_mm3,
+        "source": [fingerprint(path) for path in sources.paths],
+        "recipe": dict(recipe),
+        "quantum": max(reader.quantum for reader in readers),
+    }
+    with ProbabilityWriter(
+        output,
+        layout=layout,
+        n_members=len(sources.members),
+        n_stored_classes=n_stored,
+        dtype=dtype.name,
+        attributes=attributes,
+        with_mask=sources.mask is not None,
+    ) as writer:
+        counts = {} if sources.mask is None else {"mask_voxels": _write_mask(writer, sources.mask, layout)}
+        for member, first_class, reader in sources.probabilities:
+            for slab in one_ahead(reader.slabs(*layout.slab)):
+                writer.write(member + slab.member, first_class + slab.class_index, slab.z, slab.data, slab.y, slab.x)
+        writer.seal({"counts": counts})
+
+
+def _open_sources(sample: Sample, settings: Mapping[str, Any], n_stored: int) -> _Sources:
+    """Read every header before any voxel, so that what cannot be used is found in milliseconds."""
+    probabilities: list[tuple[int, int, Reader]] = []
+    members: list[str] = []
+    for token, paths in probability_files(sample, settings):
+        n_classes = n_stored if len(paths) == 1 else 1
+        readers = [
+            open_reader(path, n_classes=n_classes, class_axis=settings["class_axis"], axes=settings["axes"])
+            for path in paths
+        ]
+        probabilities += [(len(members), first_class, reader) for first_class, reader in enumerate(readers)]
+        members += _member_names(token, readers[0], settings)
+    mask = None if sample.mask is None else open_reader(sample.mask, n_classes=1, axes=settings["axes"])
+    places = [(reader.path, reader.geometry) for _, _, reader in probabilities]
+    if mask is not None:
+        places.append((mask.path, mask.geometry))
+    if sample.image is not None:
+        places.append((sample.image, read_geometry(sample.image)))
+    path, geometry = next((place for place in places if place[1].placed), places[0])
+    for other_path, other in places:
+        check_same_place(other_path, other, path, geometry)
+    return _Sources(probabilities, mask, members, geometry, [place[0] for place in places])
+
+
+def _member_names(token: str | None, reader: Reader, settings: Mapping[str, Any]) -> list[str]:
+    """Return the token of a file's member; or, of a file with a member axis, the configured tokens or the numbers."""
+    if reader.n_members == 1:
+        return [token or "0"]
+    names = settings["members"] or [str(number) for number in range(reader.n_members)]
+    if len(names) != reader.n_members:
+        raise DataError(
+            "shape_mismatch",
+            f"{reader.path} holds {reader.n_members} members, expected {len(names)}",
+            "Correct `probabilities.members`, or set it to null for however many a file holds.",
+        )
+    return list(names)
+
+
+def _write_mask(writer: ProbabilityWriter, mask: Reader, layout: Layout) -> int:
+    """Write what is not 0 in the mask as 1; return how many voxels that is."""
+    inside = 0
+    for slab in one_ahead(mask.slabs(*layout.slab)):
+        if not np.isfinite(slab.data).all():
+            raise DataError(
+                "mask_invalid",
+                f"{mask.path} holds NaN or infinity in slice z = {slab.z + _first_bad_slice(slab.data)}, expected a "
+                "number everywhere: 0 outside, any other inside",
+                "Write the mask anew, for instance as uint8.",
+            )
+        piece = slab.data != 0
+        inside += int(np.count_nonzero(piece))
+        writer.write_mask(slab.z, piece, slab.y, slab.x)
+    return inside
+
+
+def _first_bad_slice(data: np.ndarray[Any, np.dtype[Any]]) -> int:
+    return int(np.argmin(np.isfinite(data).all(axis=(1, 2))))

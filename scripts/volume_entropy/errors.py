@@ -1,0 +1,72 @@
+"""Errors that a user can act on.
+
+`DataError` is a fault of one sample's files: the sample is rejected, the run goes on. `ConfigError` is a fault of the
+config or the samples table: nothing starts. Every other exception is a bug or a full disk, and ends the job.
+"""
+
+from dataclasses import dataclass
+
+CODES: dict[str, str] = {
+    "file_missing": "A source file does not exist, is a dangling link, or is a directory.",
+    "file_unreadable": "A source file exists, but its permissions or the file system do not let it be read.",
+    "not_this_format": "The content is not what the file's name promises (not gzip, not NIfTI, empty, plain text).",
+    "file_truncated": "The file ends before its header says it does.",
+    "file_corrupt": "The checksum, the compressed stream or the structure of the file is damaged.",
+    "file_oversized": "The file holds more data than its header says.",
+    "header_invalid": "The header contradicts itself, the file size or the format (dimensions, data type, scaling).",
+    "type_unsupported": "The voxels are RGB, complex or another type that cannot hold probabilities.",
+    "shape_mismatch": "Files of one sample differ in their number of voxels.",
+    "affine_mismatch": "Files of one sample lie in different places (affines differ by more than 1e-3 mm).",
+    "class_mismatch": "The number or order of classes is not what the config says.",
+    "axes_unclear": "The file has too few or too many axes to tell space, class and member apart.",
+    "not_probabilities": "The values are no probabilities: logits, percentages, grey values or unnormalised scores.",
+    "too_many_invalid": "More voxels than `max_invalid_fraction` allows are NaN, infinite, out of range or badly summed.",
+    "no_valid_voxels": "Not one voxel holds usable probabilities.",
+    "single_class": "One class under kind `softmax` is a foreground probability without its background.",
+    "mask_invalid": "The mask is no mask: it holds NaN, or covers no voxel where it must.",
+    "refused_by_preset": "The file is one that this producer writes, but not one that may be read as probabilities.",
+}
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """Why a sample is not used, in words for `rejected.csv`."""
+
+    stage: str
+    code: str
+    message: str
+    remedy: str
+
+
+class DataError(ValueError):
+    """A sample's data cannot be used.
+
+    Parameters
+    ----------
+    code
+        A key of `CODES`.
+    message
+        One sentence: which file, what was found, what was expected.
+    remedy
+        One sentence: what the user can do about it.
+    """
+
+    def __init__(self, code: str, message: str, remedy: str) -> None:
+        if code not in CODES:
+            raise KeyError(f"{code!r} is not in errors.CODES")
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.remedy = remedy
+
+    def rejection(self, stage: str) -> Rejection:
+        """This error as the record that flows through the later stages."""
+        return Rejection(stage, self.code, self.message, self.remedy)
+
+    def __reduce__(self) -> tuple[type["DataError"], tuple[str, str, str]]:
+        # An exception raised in a Dask worker is pickled on its way back.
+        return DataError, (self.code, self.message, self.remedy)
+
+
+class ConfigError(ValueError):
+    """The config or the samples table is wrong; the message names every offender."""

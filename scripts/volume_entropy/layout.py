@@ -1,0 +1,138 @@
+"""How a volume is cut into blocks (one shard, one Dask task) and chunks."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+
+Slices = tuple[slice, slice, slice]
+Shape = tuple[int, int, int]
+
+# All classes of one member of a block, in memory at once; a 1 mm brain of four float32 classes gets four blocks.
+BLOCK_BYTES = 36 * 2**20
+# One class of a z-slab, which a stream must hold until its blocks are whole.
+SLAB_BYTES = 64 * 2**20
+# Slabs thinner than this are replaced by boxes: the second pass reads a rim around each block.
+THINNEST_SLAB = 8
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Blocks and chunks of a volume; every triple is (z, y, x), in voxels.
+
+    Attributes
+    ----------
+    shape
+        Of the volume.
+    chunk
+        What is compressed and checked as one; divides `block`.
+    block
+        What is one shard (file) of an array and one task. The last block of an axis may stick out of the volume.
+    """
+
+    shape: Shape
+    chunk: Shape
+    block: Shape
+
+    @property
+    def grid(self) -> Shape:
+        """Number of blocks along z, y and x."""
+        z, y, x = (_ceil(size, edge) for size, edge in zip(self.shape, self.block, strict=True))
+        return z, y, x
+
+    @property
+    def slab(self) -> tuple[int, int]:
+        """Slices, and rows of a slice, of the smallest piece of a stream that consists of whole blocks."""
+        return self.block[0], self.shape[1] if self.block[0] > 1 else self.block[1]
+
+    @property
+    def n_blocks(self) -> int:
+        """Number of blocks."""
+        z, y, x = self.grid
+        return z * y * x
+
+    def blocks(self) -> list[Slices]:
+        """Return the boxes of the volume, clipped to it, in (z, y, x) order."""
+        return [self._box(index) for index in product(*map(range, self.grid))]
+
+    def touching(self, slices: Slices) -> Iterator[tuple[int, int, int]]:
+        """Grid indices of the blocks that a box shares voxels with."""
+        ranges = []
+        for part, size, edge in zip(slices, self.shape, self.block, strict=True):
+            start, stop, _ = part.indices(size)
+            ranges.append(range(start // edge, _ceil(max(stop, start), edge)))
+        yield from product(*ranges)
+
+    def covers_whole_blocks(self, slices: Slices) -> bool:
+        """Whether a box is made of whole blocks, so that writing it never reads a shard back."""
+        return all(
+            part.start % edge == 0 and (part.stop % edge == 0 or part.stop == size)
+            for part, size, edge in zip(slices, self.shape, self.block, strict=True)
+        )
+
+    def _box(self, index: tuple[int, ...]) -> Slices:
+        z, y, x = (
+            slice(i * edge, min((i + 1) * edge, size))
+            for i, edge, size in zip(index, self.block, self.shape, strict=True)
+        )
+        return z, y, x
+
+
+def choose_layout(shape: Shape, n_classes: int, itemsize: int, chunk: int, interleaved: bool = False) -> Layout:
+    """Blocks of at most `BLOCK_BYTES` for all stored classes of one member.
+
+    A block is a z-slab, so that a stream fills it without waiting. Where such slabs would be thinner than
+    `THINNEST_SLAB` (many classes, or huge slices), blocks are boxes, and a stream holds one class of a z-range of at
+    most `SLAB_BYTES`, or one slice.
+
+    Parameters
+    ----------
+    shape
+        (z, y, x) of the volume.
+    n_classes
+        Stored classes.
+    itemsize
+        Bytes of a stored value.
+    chunk
+        Edge of the cube whose voxels a chunk may have at most. In a thin block chunks are wider instead, first along
+        x: each costs a third of a millisecond, whatever its size.
+    interleaved
+        Whether a stream gives all classes of a slab at once.
+    """
+    depth, height, width = shape
+    slice_bytes = height * width * itemsize
+    thickness = BLOCK_BYTES // (slice_bytes * n_classes)
+    if thickness >= min(THINNEST_SLAB, depth):
+        edges = (_even(depth, thickness), height, width)
+    else:
+        held = slice_bytes * (n_classes if interleaved else 1)
+        edges = _box_edges(shape, n_classes * itemsize, max(1, SLAB_BYTES // held), chunk)
+    chunk_z, block_z = _cut(edges[0], chunk)
+    chunk_x, block_x = _cut(edges[2], chunk**2 // chunk_z)
+    chunk_y, block_y = _cut(edges[1], chunk**3 // (chunk_z * chunk_x))
+    return Layout(shape, (chunk_z, chunk_y, chunk_x), (block_z, block_y, block_x))
+
+
+def _box_edges(shape: Shape, voxel_bytes: int, deepest: int, chunk: int) -> Shape:
+    """Edges of a box of at most `BLOCK_BYTES`: as deep as a chunk if a slab may be, then cut along y, then along x."""
+    depth, height, width = shape
+    voxels = max(1, BLOCK_BYTES // voxel_bytes)
+    z = _even(depth, min(deepest, chunk, voxels))
+    # Rows stay whole unless even a box one chunk high would be too large.
+    y = _even(height, max(1, min(height, max(voxels // (z * width), min(chunk, voxels // z)))))
+    x = _even(width, max(1, min(width, voxels // (z * y))))
+    return z, y, x
+
+
+def _cut(edge: int, chunk: int) -> tuple[int, int]:
+    """Return the chunk edge that cuts `edge` evenly (233 -> 4 x 59, not 4 x 64), and the block edge it fills."""
+    parts = _ceil(edge, chunk)
+    return _ceil(edge, parts), _ceil(edge, parts) * parts
+
+
+def _even(size: int, longest: int) -> int:
+    """Return the edge that cuts `size` into equal parts no longer than `longest`."""
+    return _ceil(size, _ceil(size, min(size, longest)))
+
+
+def _ceil(size: int, edge: int) -> int:
+    return -(-size // edge)

@@ -1,0 +1,145 @@
+"""The Zarr store of what was computed: one array a measure, the segmentation, and the mask."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import Rejection
+from .layout import Layout, Slices
+from .sealed import CheckedArray, PathLike, SealedWriter, create_array, layout_of, open_sealed, read_rejection
+
+
+class MeasureWriter(SealedWriter):
+    """Writes a measure store block by block, from several threads, or by `write_measure_block` from elsewhere.
+
+    Parameters
+    ----------
+    path
+        Where the store will be; what was there is replaced.
+    layout
+        Of the probability store, so that a task's block is a shard here as well.
+    measures
+        Names of the arrays, float32.
+    n_regions
+        0: `segmentation` is (z, y, x); else (region, z, y, x).
+    attributes
+        Whatever the readers of the store need.
+    segmentation_dtype
+        uint8, or uint16 with more than 254 classes.
+    with_mask
+        Whether there is an array `mask`.
+    """
+
+    def __init__(
+        self,
+        path: PathLike,
+        *,
+        layout: Layout,
+        measures: Sequence[str],
+        n_regions: int = 0,
+        attributes: Mapping[str, Any],
+        segmentation_dtype: str = "uint8",
+        with_mask: bool = False,
+    ) -> None:
+        super().__init__(path, layout, attributes)
+        self._measures = tuple(measures)
+        self._n_regions = n_regions
+        self._segmentation_dtype = segmentation_dtype
+        self._with_mask = with_mask
+
+    def _create_arrays(self) -> None:
+        regions = {"region": self._n_regions} if self._n_regions else {}
+        self._arrays = {name: create_array(self._group, name, self.layout, "float32") for name in self._measures}
+        self._arrays["segmentation"] = create_array(
+            self._group, "segmentation", self.layout, self._segmentation_dtype, regions
+        )
+        if self._with_mask:
+            self._arrays["mask"] = create_array(self._group, "mask", self.layout, "uint8")
+
+    def write(
+        self,
+        slices: Slices,
+        maps: Mapping[str, NDArray[Any]],
+        segmentation: NDArray[Any],
+        mask: NDArray[Any] | None = None,
+    ) -> None:
+        """Write one block: (z, y, x) of every measure, ([region,] z, y, x) of the segmentation, the mask if kept."""
+        _write_block(self._arrays, self._whole_blocks(slices), maps, segmentation, mask)
+
+
+def write_measure_block(
+    location: PathLike,
+    slices: Slices,
+    maps: Mapping[str, NDArray[Any]],
+    segmentation: NDArray[Any],
+    mask: NDArray[Any] | None = None,
+) -> None:
+    """`MeasureWriter.write` from another process, which needs only the writer's `location`."""
+    import zarr
+
+    # Not part of the stored metadata: without it a block of fill values (an empty margin) would be left out.
+    zarr.config.set({"array.write_empty_chunks": True})
+    arrays = dict(zarr.open_group(os.fspath(location), mode="r+", use_consolidated=False).arrays())
+    _write_block(arrays, slices, maps, segmentation, mask)
+
+
+@dataclass(frozen=True)
+class MeasureStore:
+    """A sealed measure store, open for reading.
+
+    Attributes
+    ----------
+    arrays
+        By name: measures (z, y, x) float32; `segmentation` ([region,] z, y, x).
+    mask
+        (z, y, x), 0 or 1, or None.
+    attributes
+        What the writer was given, at its start and when it sealed.
+    """
+
+    path: Path
+    layout: Layout
+    arrays: dict[str, CheckedArray]
+    mask: CheckedArray | None
+    attributes: dict[str, Any]
+
+    def array(self, name: str) -> CheckedArray:
+        """Return a measure, or `segmentation`; reading a damaged chunk of it is a `StoreError`."""
+        return self.arrays[name]
+
+
+def open_measures(path: PathLike) -> MeasureStore | Rejection:
+    """Open a measure store, or give the rejection that it holds.
+
+    Raises
+    ------
+    StoreError
+        The store is absent, not sealed, or misses a shard.
+    """
+    group = open_sealed(path)
+    attributes: dict[str, Any] = group.attrs.asdict()
+    rejection = read_rejection(attributes)
+    if rejection is not None:
+        return rejection
+    arrays = {name: CheckedArray(path, group[name]) for name in attributes["sealed"]["bytes"]}
+    layout = layout_of(arrays["segmentation"].array)
+    return MeasureStore(Path(path), layout, arrays, arrays.pop("mask", None), attributes)
+
+
+def _write_block(
+    arrays: Mapping[str, Any],
+    slices: Slices,
+    maps: Mapping[str, NDArray[Any]],
+    segmentation: NDArray[Any],
+    mask: NDArray[Any] | None,
+) -> None:
+    for name, values in maps.items():
+        arrays[name][slices] = values
+    arrays["segmentation"][(..., *slices)] = segmentation
+    if mask is not None:
+        arrays["mask"][slices] = mask.astype(np.uint8, copy=False)

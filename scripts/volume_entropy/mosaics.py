@@ -1,0 +1,147 @@
+"""The tiles of a QC sheet: painted into its pixels, then labelled on its page."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from .canvas import ACCENT, MUTED, PLAIN, Page
+from .sheets import TILE_GAP, TITLE, Block
+from .slices import NEGATIVE, POSITIVE, Plane
+from .tiles import Bytes, grey, grey_tiles, heat_tiles, label_tiles, region_tiles
+from .views import Views
+
+HEADINGS = {
+    "image": "image",
+    "segmentation": "segmentation",
+    "predictive_entropy": "predictive entropy",
+    "mutual_information": "mutual information",
+}
+SHORT_HEADINGS = {"image": "image", "segmentation": "segm.", "predictive_entropy": "PE", "mutual_information": "MI"}
+# Pixels at 100 dpi that "predictive entropy" takes.
+HEADING_WIDTH = 118
+Window = tuple[float, float]
+
+
+def paint(
+    pixels: Bytes,
+    block: Block,
+    views: Views,
+    columns: Sequence[str],
+    *,
+    window: Window | None,
+    colours: Bytes,
+    scale: Bytes,
+) -> None:
+    """Put the tiles of one plane in their places.
+
+    Parameters
+    ----------
+    pixels
+        `(height, width, 4)` of the sheet.
+    columns
+        Keys of `HEADINGS`.
+    window
+        Intensities shown as black and white; None without an image.
+    colours, scale
+        `(K, 3)` of the classes or regions, and of the heat map's codes.
+    """
+    name = block.plane.name
+    image = None
+    if views.image is not None and window is not None:
+        image = grey_tiles(grey(views.image[name], window), block.tile)
+    for column, heading in enumerate(columns):
+        if heading == "segmentation":
+            tiles = _segmented(block, views, image, colours)
+        elif heading == "image" and image is not None:
+            tiles = image
+        else:
+            tiles = heat_tiles(views.heat[heading][name], block.tile, scale)
+        for position, tile in enumerate(tiles):
+            x, y = block.tile_origin(position, column)
+            pixels[y : y + block.tile[0], x : x + block.tile[1], :3] = tile
+
+
+def _segmented(block: Block, views: Views, image: Bytes | None, colours: Bytes) -> Bytes:
+    """Draw the segmentation over the image, or alone."""
+    name = block.plane.name
+    line = max(1, round(block.unit * 1.2))
+    tiles = np.zeros((block.n_slices, *block.tile, 3), np.uint8) if image is None else image.copy()
+    if views.by_region:
+        for region, colour in zip(views.labels, colours, strict=True):
+            region_tiles(tiles, region[name], colour, line=line)
+        return tiles
+    return label_tiles(tiles, views.labels[0][name], colours, solid=image is None, line=line)
+
+
+def annotate(page: Page, block: Block, views: Views, columns: Sequence[str]) -> None:
+    """Write the plane's title, the columns' headings, each slice's place and the sides of the body."""
+    unit, (height, width) = block.unit, block.tile
+    headings = HEADINGS if width >= HEADING_WIDTH * unit else SHORT_HEADINGS
+    page.text(block.x, block.y, block.plane.name.capitalize(), points=11, weight="bold")
+    for group in range(block.groups):
+        for column, key in enumerate(columns):
+            left, _ = block.tile_origin(group, column)
+            page.text(left + width / 2, block.y + TITLE * unit, headings[key], points=8, colour=MUTED, align="center")
+    places = slice_places(block.plane, views)
+    for position, index in enumerate(views.chosen[block.plane.name]):
+        x, y = block.group_origin(position)
+        peak = index == views.peaks[block.plane.name]
+        label = f"{'xyz'[block.plane.axis]} {index}{places[position]}"
+        if peak:
+            label = f"▲ {label}" + (" · highest mean entropy" if block.group_width > 290 * unit else "")
+            page.frame(x - 2, y - 2, block.n_columns * (width + TILE_GAP) - TILE_GAP + 4, height + 4, ACCENT)
+        page.text(x, y - 3 * unit, label, points=8, colour=ACCENT if peak else MUTED, vertical="bottom")
+        if views.placed:
+            _mark_sides(page, block, position)
+
+
+def slice_places(plane: Plane, views: Views) -> list[str]:
+    """Say where the middle of each slice lies along its anatomical axis, in mm of the affine's space."""
+    if not views.placed:
+        return [""] * len(views.chosen[plane.name])
+    anatomical = views.orientation.anatomical[plane.axis]
+    row = views.affine[anatomical]
+    middle = (np.array(views.shape[::-1], np.float64) - 1) / 2
+    places = []
+    for index in views.chosen[plane.name]:
+        middle[plane.axis] = index
+        mm = float(row[:3] @ middle + row[3])
+        letter = (POSITIVE if mm > 0 else NEGATIVE)[anatomical]
+        places.append(f" · {letter} {abs(mm):.0f} mm" if abs(mm) >= 0.5 else " · 0 mm")
+    return places
+
+
+def _mark_sides(page: Page, block: Block, position: int) -> None:
+    """Letters at the edges of the slice's first tile; right and left on every slice, the others on the first ones."""
+    unit, (height, width) = block.unit, block.tile
+    x, y = block.tile_origin(position, 0)
+    left, right, top, bottom = block.plane.edges
+    first = position < block.groups
+    if height < 24 * unit or width < 40 * unit or not (first or (left == "R" and width >= HEADING_WIDTH * unit)):
+        return
+    colour = PLAIN if left == "R" else MUTED
+    middle = y + height / 2
+    page.text(x + 3 * unit, middle, left, points=8, colour=colour, weight="bold", vertical="center", plate=True)
+    page.text(
+        x + width - 3 * unit,
+        middle,
+        right,
+        points=8,
+        colour=colour,
+        weight="bold",
+        align="right",
+        vertical="center",
+        plate=True,
+    )
+    if first and height > 60 * unit:
+        page.text(x + width / 2, y + 2 * unit, top, points=8, colour=MUTED, align="center", plate=True)
+        page.text(
+            x + width / 2,
+            y + height - 2 * unit,
+            bottom,
+            points=8,
+            colour=MUTED,
+            align="center",
+            vertical="bottom",
+            plate=True,
+        )

@@ -1,0 +1,219 @@
+"""Partial sums: what a block adds to the numbers of its sample, as integers that merge in any order.
+
+Totals are in units of 2⁻⁴⁰ of the measure, squares in units of 2⁻⁸⁰.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .sum_kernels import DROPPED_BITS, LIMB_BITS
+
+Integers = NDArray[np.int64]
+
+
+@dataclass
+class Placed:
+    """Integers of a part of an axis, or of the grid of boxes, and the index where that part begins."""
+
+    start: tuple[int, ...]
+    values: Integers
+
+
+# For z, y and x.
+Slices = tuple[list[Placed], list[Placed], list[Placed]]
+
+
+@dataclass
+class MeasureSums:
+    """What one measure adds up to.
+
+    Attributes
+    ----------
+    total, domain_total, domain_squares
+        Over the whole field; over the domain, of the values and of their squares.
+    n_high
+        Domain voxels above the threshold.
+    maximum
+        Over the domain, 0 if it is empty.
+    bins, counts
+        Histogram of the domain, sorted, absent bins left out. Bin 0 holds the value 0, bin 1 + b the float32 values
+        with the top 20 bits b.
+    slices
+        Domain totals of the slices along z, y and x, as limbs (n, 2); see `from_limbs`.
+    patches
+        Domain totals of boxes, (z, y, x).
+    class_totals
+        Domain totals by predicted class or region.
+    """
+
+    total: int
+    domain_total: int
+    domain_squares: int
+    n_high: int
+    maximum: float
+    bins: Integers
+    counts: Integers
+    slices: Slices
+    patches: list[Placed]
+    class_totals: list[int] = field(default_factory=list)
+
+
+@dataclass
+class MemberCounts:
+    """Domain voxels that members agree on, by class or region.
+
+    Attributes
+    ----------
+    voxels
+        (member, class) voxels predicted by each member.
+    intersection, union
+        (class,) voxels that all members, or any member, predict.
+    pairs
+        (class, member, member) voxels that both members predict; filled where the first is less than the second.
+    """
+
+    voxels: Integers
+    intersection: Integers
+    union: Integers
+    pairs: Integers
+
+    def __add__(self, other: "MemberCounts") -> "MemberCounts":
+        return MemberCounts(
+            self.voxels + other.voxels,
+            self.intersection + other.intersection,
+            self.union + other.union,
+            self.pairs + other.pairs,
+        )
+
+
+@dataclass
+class Extremes:
+    """Least and greatest value and sum over classes that were read; infinite where there was none."""
+
+    minimum: float = math.inf
+    maximum: float = -math.inf
+    sum_minimum: float = math.inf
+    sum_maximum: float = -math.inf
+
+    def __or__(self, other: "Extremes") -> "Extremes":
+        return Extremes(
+            min(self.minimum, other.minimum),
+            max(self.maximum, other.maximum),
+            min(self.sum_minimum, other.sum_minimum),
+            max(self.sum_maximum, other.sum_maximum),
+        )
+
+
+@dataclass
+class SampleSums:
+    """What a set of blocks adds up to.
+
+    Attributes
+    ----------
+    counts
+        Voxels by what they are: `field`, `domain`, `empty`, `invalid`, `renormalised`; by what makes them invalid:
+        `nan`, `negative`, `above_one`, `bad_sum`; and values other than 0 and 1, `not_binary`.
+    extremes
+        Of the probabilities as they were read.
+    expected_voxels
+        By class or region: sum of the mean probability over the domain.
+    class_voxels
+        By class or region: domain voxels that are predicted as it.
+    slice_counts
+        Domain voxels of the slices along z, y and x.
+    members
+        None with one member.
+    measures
+        By name.
+    """
+
+    counts: Counter[str]
+    extremes: Extremes
+    expected_voxels: list[int]
+    class_voxels: list[int]
+    slice_counts: Slices
+    members: MemberCounts | None
+    measures: dict[str, MeasureSums]
+
+
+@dataclass
+class RoleSums:
+    """Voxels, and totals of each measure, by role (see `reductions.roles`)."""
+
+    counts: list[int]
+    totals: dict[str, list[int]]
+
+    def __add__(self, other: "RoleSums") -> "RoleSums":
+        totals = {name: add(values, other.totals[name]) for name, values in self.totals.items()}
+        return RoleSums(add(self.counts, other.counts), totals)
+
+
+def merge(parts: Sequence[SampleSums]) -> SampleSums:
+    """Add up the blocks of `parts`; any order and any grouping give the same numbers."""
+    first, *others = parts
+    out = first
+    for part in others:
+        out = SampleSums(
+            counts=out.counts + part.counts,
+            extremes=out.extremes | part.extremes,
+            expected_voxels=add(out.expected_voxels, part.expected_voxels),
+            class_voxels=add(out.class_voxels, part.class_voxels),
+            slice_counts=_join(out.slice_counts, part.slice_counts),
+            members=None if out.members is None or part.members is None else out.members + part.members,
+            measures={name: _merge_measure(sums, part.measures[name]) for name, sums in out.measures.items()},
+        )
+    return out
+
+
+def _merge_measure(one: MeasureSums, other: MeasureSums) -> MeasureSums:
+    bins, where = np.unique(np.concatenate([one.bins, other.bins]), return_inverse=True)
+    counts = np.zeros(bins.size, np.int64)
+    np.add.at(counts, where, np.concatenate([one.counts, other.counts]))
+    return MeasureSums(
+        total=one.total + other.total,
+        domain_total=one.domain_total + other.domain_total,
+        domain_squares=one.domain_squares + other.domain_squares,
+        n_high=one.n_high + other.n_high,
+        maximum=max(one.maximum, other.maximum),
+        bins=bins,
+        counts=counts,
+        slices=_join(one.slices, other.slices),
+        patches=one.patches + other.patches,
+        class_totals=add(one.class_totals, other.class_totals),
+    )
+
+
+def _join(one: Slices, other: Slices) -> Slices:
+    (z, y, x), (more_z, more_y, more_x) = one, other
+    return z + more_z, y + more_y, x + more_x
+
+
+def add(one: Sequence[int], other: Sequence[int]) -> list[int]:
+    """Add two lists element by element."""
+    return [a + b for a, b in zip(one, other, strict=True)]
+
+
+def assemble(parts: Sequence[Placed], shape: tuple[int, ...]) -> Integers:
+    """Put placed parts into one array; where they overlap (the boxes of neighbouring blocks), they are added."""
+    out = np.zeros(shape, np.int64)
+    for part in parts:
+        place = zip(part.start, part.values.shape, strict=False)
+        out[tuple(slice(first, first + n) for first, n in place)] += part.values
+    return out
+
+
+def from_limbs(limbs: Integers) -> list[int]:
+    """Make Python integers of rows of two limbs, (n, 2)."""
+    return [(int(high) << LIMB_BITS) + int(low) for high, low in limbs]
+
+
+def bin_value(index: int) -> float:
+    """Return the least value of a histogram bin: exact for 0 and round values, at most 2⁻¹¹ below any other."""
+    if index == 0:
+        return 0.0
+    return float(np.int32((index - 1) << DROPPED_BITS).view(np.float32))

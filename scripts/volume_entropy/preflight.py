@@ -1,0 +1,99 @@
+"""What the main process checks before any job: do the results on disk still belong to today's sources and settings?"""
+
+import csv
+import json
+import logging
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from .errors import ConfigError
+from .files import read_json
+
+logger = logging.getLogger("volume_entropy")
+
+
+def check(recipes: Mapping[str, Mapping[str, Any]], tables: tuple[str, str]) -> set[str]:
+    """Compare every summary's recipe with today's.
+
+    Parameters
+    ----------
+    recipes
+        By the path of each sample's summary: the recipe that it would be made from today.
+    tables
+        Paths of `subjects.csv` and `rejected.csv`, which together name each sample once.
+
+    Returns
+    -------
+    set
+        Files that have to be made again whatever their times say: summaries made from other sources or settings, and
+        a table that names other samples than the cohort has.
+
+    Raises
+    ------
+    ConfigError
+        A sample that has results has lost a source. An unmounted disk looks like that, and must not turn a finished
+        cohort into rejections.
+    """
+    with ThreadPoolExecutor(8) as pool:
+        summaries = dict(zip(recipes, pool.map(_read_or_none, recipes), strict=True))
+    lost = [
+        f"{recipe['sample']}: {path} {'cannot be read' if size is not None else 'does not exist'}"
+        for summary, recipe in recipes.items()
+        for path, size, _, readable in recipe["sources"]
+        if not readable and (summaries[summary] or {}).get("status") == "ok"
+    ]
+    if lost:
+        raise ConfigError(
+            "Sources of samples that already have results are gone; nothing was touched. If a disk is not mounted, "
+            "mount it. If a sample is to be dropped, remove its row, or its folder in the results:\n"
+            + "\n".join(f"  {line}" for line in lost[:20])
+            + (f"\n  … and {len(lost) - 20} more" if len(lost) > 20 else "")
+        )
+    stale = {}
+    for path, recipe in recipes.items():
+        summary = summaries[path]
+        reason = None if summary is None else difference(summary.get("recipe"), json.loads(json.dumps(recipe)))
+        if reason is not None:
+            stale[path] = f"{recipe['sample']} is computed again: {reason}"
+    for line in list(stale.values())[:5]:
+        logger.warning(line)
+    if len(stale) > 5:
+        logger.warning("… and %d samples more are computed again", len(stale) - 5)
+    return {*stale, *_tables_of_another_cohort(tables, {recipe["sample"] for recipe in recipes.values()})}
+
+
+def difference(old: Any, new: Any, name: str = "") -> str | None:
+    """The first place where two recipes differ, in words; None if they are equal."""
+    if old == new:
+        return None
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in [*new, *(key for key in old if key not in new)]:
+            reason = difference(old.get(key), new.get(key), f"{name}.{key}" if name else key)
+            if reason is not None:
+                return reason
+    if name == "sources":
+        return "its source files changed"
+    return f"{name or 'its recipe'} was {json.dumps(old)}, is {json.dumps(new)}"
+
+
+def _read_or_none(path: str) -> dict[str, Any] | None:
+    try:
+        return read_json(path)
+    except FileNotFoundError:
+        return None
+    except (ValueError, OSError):
+        # Half a summary, or none: it is made again.
+        return {}
+
+
+def _tables_of_another_cohort(tables: tuple[str, str], cohort: set[str]) -> list[str]:
+    """The first of the tables, if they exist and name other samples than the cohort: all are made by one job."""
+    named: list[str] = []
+    for table in tables:
+        if not Path(table).exists():
+            return []
+        with open(table, encoding="utf-8", newline="") as stream:
+            named += [row["sample"] for row in csv.DictReader(stream)]
+    return [] if set(named) == cohort else [tables[0]]

@@ -1,0 +1,104 @@
+"""Readers: one module a file format, all behind one protocol.
+
+A format is one row of `FORMATS` and one module with a function `open_reader(path, *, n_classes, class_axis, axes)`.
+"""
+
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import DataError
+from .base import Geometry, Reader, Slab, check_same_place, one_ahead
+
+__all__ = [
+    "FORMATS",
+    "Geometry",
+    "Reader",
+    "Slab",
+    "check_same_place",
+    "one_ahead",
+    "open_reader",
+    "read_geometry",
+    "read_volume",
+]
+
+_PART_VOXELS = 2**22
+
+# The end of a file's name, in lower case, and the module that reads it.
+FORMATS: dict[str, str] = {
+    ".nii": "nifti",
+    ".nii.gz": "nifti",
+}
+
+
+def open_reader(path: str, *, n_classes: int | None, class_axis: str = "last", axes: str = "xyz") -> Reader:
+    """Read a file's header and check it against the file's size; the voxels come from the reader's `slabs`.
+
+    Parameters
+    ----------
+    path
+        The file; the end of its name says the format.
+    n_classes
+        Classes that the file has to hold; None: any, for a file of which only the geometry is wanted.
+    class_axis
+        `first` or `last`, of a file with one more axis than space has.
+    axes
+        `xyz` or `zyx`, of formats that do not say so themselves.
+
+    Raises
+    ------
+    DataError
+        The file cannot be read as what it should be.
+    """
+    name = path.lower()
+    for ending, module in FORMATS.items():
+        if name.endswith(ending):
+            reader: Reader = import_module(f"{__name__}.{module}").open_reader(
+                path, n_classes=n_classes, class_axis=class_axis, axes=axes
+            )
+            return reader
+    raise DataError(
+        "not_this_format",
+        f"{path}: the name ends in no known format; expected one of {', '.join(FORMATS)}",
+        "Convert the file to NIfTI, or correct its name.",
+    )
+
+
+def read_geometry(path: str) -> Geometry:
+    """Read where a volume lies in space, from its header alone, whatever it holds.
+
+    Raises
+    ------
+    DataError
+        The file is missing, or its header cannot be used.
+    """
+    return open_reader(path, n_classes=None).geometry
+
+
+def read_volume(path: str) -> tuple[Geometry, NDArray[Any]]:
+    """Read a whole single volume, as an image, a mask or a label map is.
+
+    Returns
+    -------
+    Geometry, array
+        The array is (z, y, x), of the file's own type, or float32 where the header scales it.
+
+    Raises
+    ------
+    DataError
+        As `open_reader`, and if the file's content is damaged.
+    """
+    reader = open_reader(path, n_classes=1)
+    width, height, depth = reader.geometry.shape
+    # The whole is allocated when it has been read: until then a header that promises too much costs nothing.
+    step = max(1, _PART_VOXELS // (height * width))
+    parts = [slab.data.reshape(-1) for slab in reader.slabs(min(step, depth), scaled_only=True)]
+    volume = np.empty(depth * height * width, parts[0].dtype)
+    end = volume.size
+    while parts:
+        part = parts.pop()
+        volume[end - part.size : end] = part
+        end -= part.size
+    return reader.geometry, volume.reshape(depth, height, width)

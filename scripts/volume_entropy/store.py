@@ -1,0 +1,173 @@
+"""The Zarr stores of a sample; here its probabilities, and one door to both."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import Rejection
+from .layout import Layout, Slices, choose_layout
+from .measure_store import MeasureStore, MeasureWriter, open_measures, write_measure_block
+from .sealed import (
+    CheckedArray,
+    PathLike,
+    SealedWriter,
+    StoreError,
+    create_array,
+    layout_of,
+    open_sealed,
+    read_rejection,
+    write_rejection,
+)
+
+__all__ = [
+    "CheckedArray",
+    "Layout",
+    "MeasureStore",
+    "MeasureWriter",
+    "ProbabilityStore",
+    "ProbabilityWriter",
+    "Slices",
+    "StoreError",
+    "choose_layout",
+    "open_measures",
+    "open_probabilities",
+    "write_measure_block",
+    "write_rejection",
+]
+
+
+class ProbabilityWriter(SealedWriter):
+    """Writes a probability store from pieces in any order.
+
+    Parameters
+    ----------
+    path
+        Where the store will be; what was there is replaced.
+    layout
+        Blocks and chunks.
+    n_members, n_stored_classes
+        Without a complemented background, which is never stored.
+    dtype
+        float32 or float16.
+    attributes
+        `classes`, `members`, `kind`, `complement`, `affine`, `geometry`, `voxel_volume_mm3`, `source`, `recipe`,
+        `quantum`, `counts`.
+    with_mask
+        Whether there is an array `mask`, to be written by `write_mask`.
+    """
+
+    def __init__(
+        self,
+        path: PathLike,
+        *,
+        layout: Layout,
+        n_members: int,
+        n_stored_classes: int,
+        dtype: str,
+        attributes: Mapping[str, Any],
+        with_mask: bool = False,
+    ) -> None:
+        super().__init__(path, layout, attributes)
+        self._leading = {"member": n_members, "class": n_stored_classes}
+        self._dtype = dtype
+        self._with_mask = with_mask
+
+    def _create_arrays(self) -> None:
+        self._array = create_array(self._group, "probabilities", self.layout, self._dtype, self._leading)
+        self._mask = create_array(self._group, "mask", self.layout, "uint8") if self._with_mask else None
+
+    def write(self, member: int, class_index: int, z: int, data: NDArray[Any], y: int = 0, x: int = 0) -> None:
+        """Write the piece of one class that starts at voxel (z, y, x); it must consist of whole blocks.
+
+        Parameters
+        ----------
+        data
+            (depth, height, width), scaled, not normalised. float16 turns what is beyond its range into infinity,
+            which counts as invalid later.
+        """
+        box = self._whole_blocks(_box(data, z, y, x))
+        with np.errstate(over="ignore"):
+            self._array[(member, class_index, *box)] = data.astype(self._dtype, copy=False)
+
+    def write_mask(self, z: int, data: NDArray[Any], y: int = 0, x: int = 0) -> None:
+        """Write the piece of the mask that starts at voxel (z, y, x): 1 inside, 0 outside."""
+        if self._mask is None:
+            raise ValueError("the writer was made without a mask")
+        self._mask[self._whole_blocks(_box(data, z, y, x))] = data.astype(np.uint8, copy=False)
+
+
+@dataclass(frozen=True)
+class ProbabilityStore:
+    """A sealed probability store, open for reading.
+
+    Attributes
+    ----------
+    array
+        (member, stored class, z, y, x), scaled as the file says, not normalised.
+    mask
+        (z, y, x), 0 or 1, or None.
+    classes
+        Names; a complemented background is the first and has no plane in `array`.
+    quantum
+        Slope of an integer storage, 0 for floats: what a stored value can be off by, twice.
+    """
+
+    path: Path
+    array: CheckedArray
+    mask: CheckedArray | None
+    layout: Layout
+    classes: list[str]
+    members: list[str]
+    kind: str
+    complement: bool
+    affine: NDArray[np.float64]
+    geometry: dict[str, Any]
+    voxel_volume_mm3: float
+    source: list[Any]
+    recipe: dict[str, Any]
+    quantum: float
+    counts: dict[str, int]
+
+    def read(self, member: int, slices: Slices) -> NDArray[Any]:
+        """Read (stored class, z, y, x) of one member; a damaged chunk is a `StoreError`."""
+        return self.array[(member, slice(None), *slices)]
+
+    def read_mask(self, slices: Slices) -> NDArray[np.bool_] | None:
+        """Read (z, y, x) of the mask, or None where the sample has none."""
+        return None if self.mask is None else self.mask[slices] != 0
+
+
+def open_probabilities(path: PathLike) -> ProbabilityStore | Rejection:
+    """Open a probability store, or give the rejection that it holds.
+
+    Raises
+    ------
+    StoreError
+        The store is absent, not sealed, or misses a shard.
+    """
+    group = open_sealed(path)
+    attributes: dict[str, Any] = group.attrs.asdict()
+    rejection = read_rejection(attributes)
+    if rejection is not None:
+        return rejection
+    array: Any = group["probabilities"]
+    given = ("classes", "members", "kind", "complement", "geometry", "voxel_volume_mm3", "source", "recipe")
+    return ProbabilityStore(
+        path=Path(path),
+        array=CheckedArray(path, array),
+        mask=CheckedArray(path, group["mask"]) if "mask" in attributes["sealed"]["bytes"] else None,
+        layout=layout_of(array),
+        affine=np.array(attributes["affine"], dtype=np.float64),
+        quantum=attributes["quantum"],
+        counts=attributes["counts"],
+        **{name: attributes[name] for name in given},
+    )
+
+
+def _box(data: NDArray[Any], z: int, y: int, x: int) -> Slices:
+    depth, height, width = data.shape
+    return slice(z, z + depth), slice(y, y + height), slice(x, x + width)

@@ -1,0 +1,192 @@
+"""Summaries of all samples → the CSV tables of the cohort, with a data dictionary beside each."""
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .cohort import review_queue
+from .columns import SAMPLE_COLUMNS, Column, class_columns, rejected_columns, review_columns, subject_columns
+from .csvtext import csv_text, inert, metadata_type
+from .files import read_json, write_json, write_text
+from .measures import MEASURES, SCHEMA_VERSION, default_measures, statistic_keys, summarised_measures
+
+# Threads hide the latency of a shared file system; parsing holds the interpreter lock either way.
+READERS = 8
+
+Summary = dict[str, Any]
+
+DESCRIPTIONS = {
+    "subjects": "One row a sample that could be used, in the order of the samples table.",
+    "classes": "One row a sample and predicted class or region.",
+    "review_queue": "The samples that could be used, in the order in which a human should look at them.",
+    "rejected": "One row a sample that could not be used.",
+}
+
+
+@dataclass(frozen=True)
+class TableCounts:
+    """How many samples went where: `missing` are those without a summary, `flagged` the outliers among the `ok`."""
+
+    ok: int
+    rejected: int
+    missing: int
+    flagged: int
+
+
+@dataclass(frozen=True)
+class _Form:
+    """What decides which columns there are: the config alone, as every summary repeats it, a rejected one's too."""
+
+    asked: tuple[str, ...] = ("predictive_entropy",)
+    unit: str = "bit"
+    kind: str = "softmax"
+    members: bool = False
+    background: str | None = None
+
+
+def write_tables(
+    summaries: Iterable[str | os.PathLike[str]],
+    metadata: Mapping[str, Mapping[str, str]],
+    output: str | os.PathLike[str],
+    *,
+    group: str | None = None,
+) -> TableCounts:
+    """Write `subjects`, `classes`, `review_queue` and `rejected`, each as `.csv` and as `.json` data dictionary.
+
+    The bytes depend on the content of the summaries and on the order of `metadata`, not on the order of `summaries`.
+    Columns follow from the config that the summaries carry: which samples were rejected changes none.
+
+    Parameters
+    ----------
+    summaries
+        Paths of the summary files, in any order.
+    metadata
+        For every sample, in the order of the samples table, its further columns as text. A sample without a summary
+        is counted as missing and stands in no table.
+    output
+        The folder of the tables.
+    group
+        The metadata column within which samples are compared; None compares all.
+
+    Raises
+    ------
+    ValueError
+        A summary is of no known sample, stands twice, lacks a key, or was made with other settings than the rest.
+    """
+    found = _read(summaries, metadata)
+    form = _form(found)
+    usable = [summary for summary in found if summary["status"] == "ok"]
+    rejected = [summary for summary in found if summary["status"] != "ok"]
+    for summary in usable:
+        _check_keys(summary, form)
+    of_table = _metadata_columns(metadata)
+    # In this order: a summary has keys that are no columns (status, kind), which the samples table may use.
+    rows = [{**summary, **metadata[summary["sample"]]} for summary in usable]
+    structures = ({"sample": summary["sample"], **row} for summary in usable for row in summary["structures"])
+    groups = [metadata[summary["sample"]][group] if group is not None else "" for summary in usable]
+    queue = review_queue(usable, groups, form.background)
+
+    folder = Path(output)
+    columns = subject_columns(form.asked, form.unit, form.kind, form.members) + of_table
+    _write(folder, "subjects", columns, rows, form)
+    _write(folder, "classes", class_columns(form.unit, form.kind, form.members), structures, form)
+    _write(folder, "review_queue", review_columns(form.unit), queue, form)
+    _write(folder, "rejected", rejected_columns(), rejected, form)
+    flagged = sum(bool(row["flags"]) for row in queue)
+    return TableCounts(len(usable), len(rejected), len(metadata) - len(found), flagged)
+
+
+def _read(paths: Iterable[str | os.PathLike[str]], metadata: Mapping[str, Any]) -> list[Summary]:
+    """Read all summaries, into the order of the samples table."""
+    with ThreadPoolExecutor(READERS) as pool:
+        summaries = list(pool.map(_read_one, paths))
+    by_sample = {summary["sample"]: summary for summary in summaries}
+    unknown = sorted(by_sample.keys() - metadata.keys())
+    if unknown:
+        raise ValueError(f"summaries of samples that are not in the samples table: {', '.join(unknown)}")
+    if len(by_sample) < len(summaries):
+        raise ValueError("a sample has more than one summary")
+    return [by_sample[sample] for sample in metadata if sample in by_sample]
+
+
+def _read_one(path: str | os.PathLike[str]) -> Summary:
+    summary = read_json(path)
+    for key in ("sample", "status", "recipe"):
+        if key not in summary:
+            raise ValueError(f"{os.fspath(path)} has no key {key!r}; delete it and run again")
+    # Ten thousand lists of source files are most of the memory, and none of the tables.
+    summary["settings"] = summary.pop("recipe")["settings"]
+    return summary
+
+
+def _form(summaries: Sequence[Summary]) -> _Form:
+    """Take the columns' settings from the summaries; they all say the same."""
+    forms = {
+        _Form(
+            tuple(settings["measures"]),
+            settings["unit"],
+            settings["kind"],
+            settings["members"] is not None,
+            settings["background_class"],
+        ): summary["sample"]
+        for summary in summaries
+        for settings in [summary["settings"]]
+    }
+    if len(forms) > 1:
+        first, second = sorted(forms.values())[:2]
+        raise ValueError(f"the summaries of {first} and {second} were made with different settings; run again")
+    form = next(iter(forms), _Form())
+    # A file may hold members that the config does not list; their columns are then added rather than lost.
+    several = any(summary.get("n_members", 1) > 1 for summary in summaries)
+    return _Form(form.asked, form.unit, form.kind, form.members or several, form.background)
+
+
+def _check_keys(summary: Summary, form: _Form) -> None:
+    """Refuse a summary that lacks a key it must have: absent is not the same as null."""
+    measures = summarised_measures(summary["n_members"], form.asked, form.kind)
+    keys = [column.name for column in SAMPLE_COLUMNS] + [key for name in measures for key in statistic_keys(name)]
+    missing = [key for key in [*keys, "structures"] if key not in summary]
+    if missing:
+        raise ValueError(f"the summary of {summary['sample']} lacks {', '.join(missing)}; delete it and run again")
+
+
+def _metadata_columns(metadata: Mapping[str, Mapping[str, str]]) -> tuple[Column, ...]:
+    """Describe the further columns of the samples table, in its order; every cell stays as it was written."""
+    names = dict.fromkeys(name for cells in metadata.values() for name in cells)
+    return tuple(
+        Column(
+            name,
+            "A column of the samples table",
+            type=metadata_type(cells.get(name, "") for cells in metadata.values()),
+            as_written=True,
+        )
+        for name in names
+    )
+
+
+def _write(folder: Path, name: str, columns: Sequence[Column], rows: Iterable[Mapping[str, Any]], form: _Form) -> None:
+    """Write one table and its data dictionary, the dictionary last: where it stands, its table does."""
+    write_text(folder / f"{name}.csv", csv_text(columns, rows))
+    content: dict[str, Any] = {
+        "table": f"{name}.csv",
+        "description": DESCRIPTIONS[name],
+        "schema_version": SCHEMA_VERSION,
+        "empty_cell": "the value does not exist",
+        "columns": {
+            inert(column.name): {key: getattr(column, key) for key in ("description", "unit", "range", "type")}
+            for column in columns
+        },
+    }
+    if name != "rejected":
+        content["measures"] = {
+            measure: {
+                "symbol": MEASURES[measure].symbol,
+                "definition": MEASURES[measure].definition_of(form.kind),
+                "source": MEASURES[measure].source,
+            }
+            for measure in default_measures(2 if form.members else 1, form.asked, form.kind)
+        }
+    write_json(folder / f"{name}.json", content)

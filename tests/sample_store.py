@@ -1,0 +1,134 @@
+"""Probability stores of small random samples, written without a reader, for tests of what comes after conversion."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from volume_entropy.entropy import compute_sample
+from volume_entropy.files import read_json
+from volume_entropy.layout import Layout, choose_layout
+from volume_entropy.readers.base import Geometry
+from volume_entropy.store import ProbabilityWriter
+
+NAMES = ("background", "csf", "gm", "wm", "bone", "skin")
+# Turned, anisotropic and left-handed.
+AFFINE = np.array([[-0.8, 0.3, 0.0, 10.0], [0.2, 1.1, 0.1, -20.0], [0.0, -0.2, 2.5, 30.0], [0, 0, 0, 1]])
+
+
+@dataclass
+class SampleStore:
+    """What a probability store is made of; `write` makes it, `compute` runs the stage on it.
+
+    `p` is (member, stored class, z, y, x); `settings` adds to or replaces settings of the recipe.
+    """
+
+    p: np.ndarray
+    mask: np.ndarray | None = None
+    kind: str = "softmax"
+    complement: bool = False
+    layout: Layout | None = None
+    quantum: float = 0.0
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def classes(self) -> list[str]:
+        n = self.p.shape[1] + self.complement
+        return [*NAMES[:n], *(f"class-{i}" for i in range(len(NAMES), n))]
+
+    @property
+    def geometry(self) -> Geometry:
+        z, y, x = self.p.shape[2:]
+        zooms = tuple(float(edge) for edge in np.sqrt((AFFINE[:3, :3] ** 2).sum(axis=0)))
+        return Geometry((x, y, z), AFFINE, zooms, qform=AFFINE, qform_code=1, sform_code=2, xyzt_units=2)
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        conversion = {
+            "classes": self.classes,
+            "kind": self.kind,
+            "background": "complement" if self.complement else "given",
+            "sum_tolerance": 0.01,
+            "max_invalid_fraction": 0.001,
+            "background_class": "background",
+            "content": "posterior",
+            "dtype": "float32",
+        }
+        entropy = {"unit": "bit", "measures": ["predictive_entropy"], "threshold": 0.5, "maps": ["nifti"]}
+        sources = [["/data/sub-01_probseg.nii.gz", 1234, 5678, True]]
+        return {
+            "sample": "sub-01",
+            "sources": sources,
+            "settings": {**conversion, **entropy, **self.settings},
+            "revision": 1,
+        }
+
+    @property
+    def conversion_recipe(self) -> dict[str, Any]:
+        entropy = ("unit", "measures", "threshold", "maps")
+        settings = {key: value for key, value in self.recipe["settings"].items() if key not in entropy}
+        return {**self.recipe, "settings": settings}
+
+    def write(self, path: Path) -> Path:
+        n_members, n_stored = self.p.shape[:2]
+        layout = self.layout or choose_layout(self.p.shape[2:], n_stored, 4, 64)
+        geometry = self.geometry
+        attributes = {
+            "classes": self.classes,
+            "members": [str(member) for member in range(n_members)],
+            "kind": self.kind,
+            "complement": self.complement,
+            "affine": AFFINE.tolist(),
+            "geometry": geometry.header(),
+            "voxel_volume_mm3": geometry.voxel_volume_mm3,
+            "source": self.recipe["sources"],
+            "recipe": self.conversion_recipe,
+            "quantum": self.quantum,
+            "counts": {},
+        }
+        writer = ProbabilityWriter(
+            path,
+            layout=layout,
+            n_members=n_members,
+            n_stored_classes=n_stored,
+            dtype="float32",
+            attributes=attributes,
+            with_mask=self.mask is not None,
+        )
+        with writer:
+            for box in layout.blocks():
+                z, y, x = (part.start for part in box)
+                for member, index in np.ndindex(n_members, n_stored):
+                    writer.write(member, index, z, self.p[(member, index, *box)], y, x)
+                if self.mask is not None:
+                    writer.write_mask(z, self.mask[box].astype(np.uint8), y, x)
+            writer.seal()
+        return path
+
+    def compute(self, folder: Path, threads: int = 2) -> dict[str, Any]:
+        """Write the store, run the stage, and give the summary; maps are in `folder / "maps"`."""
+        store = self.write(folder / "probabilities.zarr")
+        compute_sample(
+            store,
+            recipe=self.recipe,
+            measures_path=folder / "measures.zarr",
+            summary_path=folder / "summary.json",
+            maps_dir=folder / "maps",
+            threads=threads,
+        )
+        return read_json(folder / "summary.json")
+
+
+def softmax_members(seed: int, shape=(13, 21, 17), n_members=1, n_classes=4) -> np.ndarray:
+    """(member, class, z, y, x) float32 with smooth structures, so that there are boundaries and interiors."""
+    rng = np.random.default_rng(seed)
+    z, y, x = np.indices(shape)
+    waves = [np.sin((z * a + y * b + x * c) / 5 + d) for a, b, c, d in rng.uniform(-1, 1, (n_classes, 4)) * 2]
+    logits = 4 * np.stack(waves) + rng.normal(scale=0.7, size=(n_members, n_classes, *shape))
+    shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return (shares / shares.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def region_members(seed: int, shape=(13, 21, 17), n_members=1, n_regions=3) -> np.ndarray:
+    """(member, region, z, y, x) float32 of independent sigmoids."""
+    return softmax_members(seed, shape, n_members, n_regions + 1)[:, 1:] ** 0.5

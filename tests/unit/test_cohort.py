@@ -1,0 +1,234 @@
+"""The queue puts first what differs most from its group, and says why and where to look."""
+
+import math
+import random
+
+import numpy as np
+import pytest
+from cohorts import summary
+from hypothesis import example, given
+from hypothesis import strategies as st
+from scipy.stats import median_abs_deviation
+from volume_entropy.cohort import MIN_GROUP, review_queue, robust_z
+from volume_entropy.columns import review_columns
+
+values = st.lists(st.floats(-1e3, 1e3), min_size=MIN_GROUP, max_size=40)
+
+
+def cohort(n, **changed):
+    """Samples that differ little: their entropy spreads around 0.2, their volumes by five per cent."""
+    seeded = random.Random(n)
+    return [
+        summary(f"sub-{i:02d}", predictive_entropy_foreground_mean=seeded.uniform(0.19, 0.21), **changed)
+        for i in range(n)
+    ]
+
+
+def queue(summaries, groups=None, background="background"):
+    return review_queue(summaries, groups or [""] * len(summaries), background)
+
+
+def ranked(summaries, groups=None):
+    return [row["sample"] for row in queue(summaries, groups)]
+
+
+def volume(summary, name):
+    return next(row for row in summary["structures"] if row["class"] == name)
+
+
+def swap_labels(summary, a, b):
+    volume(summary, a)["class"], volume(summary, b)["class"] = "?", a
+    volume(summary, "?")["class"] = b
+
+
+def shuffled(items):
+    return random.Random(0).sample(items, len(items))
+
+
+def scale_of(x):
+    """1.4826 MAD, else 1.2533 mean absolute deviation; what is below rounding is 0."""
+    deviations = np.abs(x - np.median(x))
+    scales = np.array([1.4826 * median_abs_deviation(x), 1.2533 * deviations.mean()])
+    return next((scale for scale in scales if scale > 1e-12 * np.abs(x).max()), 0)
+
+
+@given(values)
+@example([0.0] * 4 + [1.0] * 3 + [2.2250738585e-313])
+@example([0.0] * 4 + [1.0] * 2 + [2.0, 1.1125369292536007e-308])
+def test_robust_z_is_the_distance_from_the_median_over_the_scaled_mad(group):
+    x = np.array(group)
+    z, scale = robust_z(group, [""] * len(group)), scale_of(x)
+    if scale == 0:
+        assert z == [None] * len(group)
+    else:
+        np.testing.assert_allclose(np.array(z, float), (x - np.median(x)) / scale, rtol=1e-9, atol=1e-12)
+
+
+@given(st.lists(st.floats(-1e300, 1e300), min_size=MIN_GROUP, max_size=20))
+@example([0.0] * 4 + [1.0] * 3 + [5e-324])
+def test_no_robust_z_is_infinite_since_a_table_cannot_hold_it(group):
+    assert all(z is None or math.isfinite(z) for z in robust_z(group, [""] * len(group)))
+
+
+def test_a_spread_that_is_only_rounding_is_none():
+    assert robust_z([0.1 + 0.2, 0.3] * 5, [""] * 10) == [None] * 10
+
+
+@given(values | values.map(lambda some: [0.1] * (len(some) + 1) + some), st.randoms(use_true_random=False))
+def test_the_order_of_a_group_changes_no_bit_of_its_z(group, shuffle):
+    order = shuffle.sample(range(len(group)), len(group))
+    z = robust_z(group, [""] * len(group))
+    assert robust_z([group[i] for i in order], [""] * len(group)) == [z[i] for i in order]
+
+
+def test_robust_z_of_a_normal_cohort_is_its_z():
+    x = np.random.default_rng(0).normal(5, 2, 20_001)
+    z = np.array(robust_z(x.tolist(), [""] * x.size), float)
+    np.testing.assert_allclose(z.std(), 1, atol=0.03)
+
+
+def test_fewer_than_eight_values_have_no_z():
+    assert robust_z([*range(7), None], [""] * 8) == [None] * 8
+    assert None not in robust_z(list(range(8)), [""] * 8)
+
+
+def test_where_most_values_are_equal_the_mean_deviation_judges():
+    z = robust_z([1.0] * 9 + [2.0], [""] * 10)
+    assert z == [0.0] * 9 + [pytest.approx(1 / (1.2533 * 0.1))]
+
+
+def test_equal_values_have_no_z():
+    assert robust_z([0.25] * 20, [""] * 20) == [None] * 20
+
+
+def test_groups_are_judged_apart():
+    a, b = list(range(10)), [1000 + 3 * i for i in range(10)]
+    assert robust_z([*a, *b], ["a"] * 10 + ["b"] * 10) == robust_z(a, [0] * 10) + robust_z(b, [0] * 10)
+
+
+def test_a_row_has_the_columns_of_the_queue():
+    (row,) = queue([summary("sub-01")])
+    assert set(row) == {column.name for column in review_columns("bit")}
+
+
+def test_an_unsure_sample_is_first():
+    samples = cohort(12)
+    samples[7]["predictive_entropy_foreground_mean"] = 0.5
+    first = queue(samples)[0]
+    assert (first["sample"], first["flags"], first["value"]) == ("sub-07", "entropy_high", 0.5)
+    assert first["highest_abs_z"] == first["robust_z"] > 3.5
+    assert first["reason"].startswith("mean predictive entropy of the foreground is 0.5 bit, robust z +")
+
+
+def test_a_sample_that_is_too_sure_is_an_outlier_too():
+    samples = cohort(12)
+    samples[3]["predictive_entropy_foreground_mean"] = 0.0
+    assert next((row["sample"], row["flags"]) for row in queue(samples)) == ("sub-03", "entropy_low")
+
+
+def test_exchanged_labels_are_first_and_named():
+    samples = cohort(20)
+    swap_labels(samples[11], "gm", "csf")
+    first = queue(samples)[0]
+    assert (first["sample"], first["flags"]) == ("sub-11", "class_order")
+    assert "volume of gm" in first["reason"]
+    assert "as is usual for csf: are the classes in another order?" in first["reason"]
+    assert [row["flags"] for row in queue(samples)[1:]] == [""] * 19
+
+
+def test_labels_that_moved_in_a_circle_are_named():
+    samples = cohort(20)
+    names = {"csf": "gm", "gm": "wm", "wm": "csf"}
+    for row in samples[5]["structures"]:
+        row["class"] = names.get(row["class"], row["class"])
+    assert next((row["sample"], row["flags"]) for row in queue(samples)) == ("sub-05", "class_order")
+
+
+def test_a_structure_that_is_gone_is_no_question_of_order():
+    samples = cohort(20)
+    volume(samples[2], "wm")["volume_mm3"] = 0.0
+    first = queue(samples)[0]
+    assert (first["sample"], first["flags"]) == ("sub-02", "class_volume")
+    assert "volume of wm is 0 mm^3" in first["reason"]
+
+
+def test_a_class_without_a_row_counts_as_gone():
+    samples = cohort(20)
+    samples[2]["structures"].remove(volume(samples[2], "wm"))
+    assert queue(samples)[0]["flags"] == "class_volume"
+
+
+def test_the_field_of_view_is_no_reason():
+    samples = cohort(20)
+    volume(samples[2], "background")["volume_mm3"] = 1e9
+    assert "".join(row["flags"] for row in queue(samples)) == ""
+    assert queue(samples, background=None)[0]["sample"] == "sub-02"
+
+
+def test_the_strongest_reason_comes_first_in_words_and_flags():
+    samples = cohort(20)
+    volume(samples[4], "wm")["volume_mm3"] = 0.0
+    samples[4]["predictive_entropy_foreground_mean"] = 0.25
+    first = queue(samples)[0]
+    assert first["flags"] == "class_volume;entropy_high"
+    assert first["highest_abs_z"] > first["robust_z"]
+
+
+def test_small_cohorts_are_ranked_by_the_mean_of_the_foreground():
+    means = [0.1, 0.3, 0.2]
+    samples = [summary(f"sub-{i}", predictive_entropy_foreground_mean=mean) for i, mean in enumerate(means)]
+    rows = queue(samples)
+    assert [row["sample"] for row in rows] == ["sub-1", "sub-2", "sub-0"]
+    assert [row["rank"] for row in rows] == [1, 2, 3]
+    assert all(row["robust_z"] is None and row["highest_abs_z"] is None and row["flags"] == "" for row in rows)
+    assert "too few samples" in rows[0]["reason"]
+
+
+def test_ties_are_broken_by_the_id():
+    alike = [summary(f"sub-{i}", predictive_entropy_foreground_mean=0.2) for i in "cab"]
+    assert ranked(alike) == ["sub-a", "sub-b", "sub-c"]
+
+
+def test_a_sample_without_foreground_is_judged_by_its_domain_among_its_like():
+    samples = cohort(12)
+    samples[0]["predictive_entropy_foreground_mean"] = None
+    samples[0]["predictive_entropy_mean"] = 0.01
+    row = next(row for row in queue(samples) if row["sample"] == "sub-00")
+    assert (row["value"], row["robust_z"]) == (0.01, None)
+
+
+def test_a_sample_without_any_value_is_last_and_says_so():
+    nothing = {"predictive_entropy_foreground_mean": None, "predictive_entropy_mean": None}
+    rows = queue([summary("sub-a", **nothing), summary("sub-b")])
+    assert rows[1]["sample"] == "sub-a"
+    assert rows[1]["reason"] == "no voxel has a predictive entropy"
+
+
+def test_a_large_group_comes_before_a_group_too_small_to_judge():
+    assert ranked([*cohort(8), summary("a")], ["big"] * 8 + ["small"])[-1] == "a"
+
+
+def test_the_order_of_the_samples_changes_nothing():
+    samples = cohort(15)
+    assert queue(shuffled(samples)) == queue(samples)
+
+
+def test_where_to_look_is_the_sharpest_slice_and_the_whole_box():
+    prefix = "predictive_entropy_"
+    place = {f"{prefix}peak_slice_{axis}": 10 + i for i, axis in enumerate("xyz")}
+    place |= {f"{prefix}peak_slice_{axis}_mean": mean for axis, mean in zip("xyz", (0.1, 0.4, 0.3), strict=True)}
+    place |= {f"{prefix}patch_max_{axis}": start for axis, start in zip("xyz", (0, 30, 60), strict=True)}
+    (row,) = queue([summary("sub-01", **place)])
+    assert (row["axis"], row["slice"]) == ("y", 11)
+    assert [row[f"slice_{axis}"] for axis in "xyz"] == [10, 11, 12]
+    assert [row[f"box_{axis}"] for axis in "xyz"] == [0, 30, 60]
+    assert [row[f"box_size_{axis}"] for axis in "xyz"] == [10, 10, 4]
+
+
+def test_a_sample_without_a_peak_has_nowhere_to_look():
+    prefix = "predictive_entropy_"
+    keys = (
+        [f"peak_slice_{a}" for a in "xyz"] + [f"peak_slice_{a}_mean" for a in "xyz"] + [f"patch_max_{a}" for a in "xyz"]
+    )
+    (row,) = queue([summary("sub-01", **{prefix + key: None for key in keys})])
+    assert (row["axis"], row["slice"], row["box_x"], row["box_size_x"]) == (None, None, None, None)

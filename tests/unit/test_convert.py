@@ -1,0 +1,296 @@
+"""Conversion: the store holds what the files say, to the bit; or the reason names the file."""
+
+import subprocess
+import sys
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+import nilearn
+import numpy as np
+import pytest
+from files import AFFINE, SHAPE, damaged, recipe, settings, softmax_field, write_nifti
+from volume_entropy import layout as layouts
+from volume_entropy.convert import convert_sample
+from volume_entropy.errors import DataError
+from volume_entropy.samples import Sample
+from volume_entropy.store import ProbabilityStore, open_probabilities
+
+SCRIPTS = Path(layouts.__file__).parents[1]
+TEMPLATES = Path(nilearn.__file__).parent / "datasets/data"
+
+
+def convert(sample: Sample, folder: Path, resolved: dict[str, Any] | None = None, chunk: int = 64) -> ProbabilityStore:
+    """Convert and open."""
+    resolved = resolved or settings()
+    convert_sample(sample, folder / "p.zarr", recipe=recipe(sample, resolved), chunk=chunk)
+    store = open_probabilities(folder / "p.zarr")
+    assert isinstance(store, ProbabilityStore)
+    return store
+
+
+def refused(sample: Sample, folder: Path, resolved: dict[str, Any] | None = None) -> DataError:
+    """The error of a conversion, which leaves nothing behind."""
+    (folder / "out").mkdir()
+    with pytest.raises(DataError) as caught:
+        convert(sample, folder / "out", resolved)
+    assert list((folder / "out").iterdir()) == []
+    assert len(caught.value.remedy) > 10
+    return caught.value
+
+
+def one_file_a_class(folder: Path, p: np.ndarray, name: str = "class", **how: Any) -> str:
+    """Write p (x, y, z, class) as 3-D files; returns the pattern."""
+    for index in range(p.shape[-1]):
+        write_nifti(folder / f"{name}{index}.nii.gz", p[..., index], **how)
+    return str(folder / "{class}.nii.gz")
+
+
+@pytest.mark.parametrize("ending", [".nii", ".nii.gz"])
+@pytest.mark.parametrize("chunk", [8, 64])
+@pytest.mark.parametrize("block_bytes", [2**25, 2000, 60])
+def test_a_4_d_file_is_stored_to_the_bit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str, chunk: int, block_bytes: int
+) -> None:
+    monkeypatch.setattr(layouts, "BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr(layouts, "SLAB_BYTES", block_bytes)
+    p = softmax_field()
+    p[0, 0, 0] = np.nan
+    p[1, 1, 1] = [-3, 5, np.inf]
+    sample = Sample("s", write_nifti(tmp_path / f"p{ending}", p))
+    np.testing.assert_array_equal(convert(sample, tmp_path, chunk=chunk).array[:], p.T[None])
+
+
+def test_one_file_a_class_is_stored_in_the_order_of_the_classes(tmp_path: Path) -> None:
+    p = softmax_field()
+    store = convert(Sample("s", one_file_a_class(tmp_path, p)), tmp_path)
+    np.testing.assert_array_equal(store.array[:], p.T[None])
+    assert store.classes == ["class0", "class1", "class2"]
+    assert [source[0] for source in store.source] == [str(tmp_path / f"class{i}.nii.gz") for i in range(3)]
+
+
+def test_members_are_stored_in_the_order_of_the_config(tmp_path: Path) -> None:
+    fields = [softmax_field(seed=seed) for seed in range(3)]
+    for token, p in zip("cab", fields, strict=True):
+        write_nifti(tmp_path / f"pass-{token}.nii.gz", p)
+    store = convert(Sample("s", str(tmp_path / "pass-{member}.nii.gz")), tmp_path, settings(members=["c", "a", "b"]))
+    np.testing.assert_array_equal(store.array[:], np.stack([p.T for p in fields]))
+    assert store.members == ["c", "a", "b"]
+
+
+def test_members_and_classes_may_both_be_files(tmp_path: Path) -> None:
+    fields = [softmax_field(seed=seed) for seed in range(2)]
+    for member, p in enumerate(fields):
+        one_file_a_class(tmp_path / str(member), p)
+    store = convert(Sample("s", str(tmp_path / "{member}/{class}.nii.gz")), tmp_path, settings(members=["0", "1"]))
+    np.testing.assert_array_equal(store.array[:], np.stack([p.T for p in fields]))
+
+
+def test_a_sample_without_member_in_its_path_has_one(tmp_path: Path) -> None:
+    sample = Sample("s", write_nifti(tmp_path / "p.nii", softmax_field()))
+    store = convert(sample, tmp_path, settings(members=["0", "1", "2"]))
+    assert (store.members, store.array.shape[0]) == (["0"], 1)
+
+
+@pytest.mark.parametrize("block_bytes", [2**25, 2000, 60])
+def test_the_class_axis_may_be_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block_bytes: int) -> None:
+    monkeypatch.setattr(layouts, "BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr(layouts, "SLAB_BYTES", block_bytes)
+    p = softmax_field()
+    sample = Sample("s", write_nifti(tmp_path / "p.nii.gz", np.moveaxis(p, -1, 0)))
+    np.testing.assert_array_equal(convert(sample, tmp_path, settings(class_axis="first")).array[:], p.T[None])
+
+
+def test_a_complemented_background_takes_no_room(tmp_path: Path) -> None:
+    p = softmax_field()[..., :2]
+    sample = Sample("s", write_nifti(tmp_path / "p.nii", p))
+    store = convert(sample, tmp_path, settings(2, background="complement"))
+    assert store.classes == ["background", "class0", "class1"]
+    assert store.complement
+    np.testing.assert_array_equal(store.array[:], p.T[None])
+
+
+def test_one_class_is_passed_on_as_it_is(tmp_path: Path) -> None:
+    p = softmax_field()[..., :1]
+    sample = Sample("s", write_nifti(tmp_path / "p.nii", p[..., 0]))
+    np.testing.assert_array_equal(convert(sample, tmp_path, settings(1)).array[:], p.T[None])
+
+
+def test_half_precision_is_stored_where_configured(tmp_path: Path) -> None:
+    p = softmax_field()
+    sample = Sample("s", write_nifti(tmp_path / "p.nii", p))
+    store = convert(sample, tmp_path, settings(dtype="float16"))
+    np.testing.assert_array_equal(store.array[:], p.T[None].astype(np.float16))
+
+
+def test_the_coarsest_storage_of_all_files_gives_the_quantum(tmp_path: Path) -> None:
+    for index, slope in enumerate([1 / 255, 1 / 128, 1 / 200]):
+        write_nifti(tmp_path / f"class{index}.nii", np.ones(SHAPE, np.uint8), slope=slope)
+    store = convert(Sample("s", str(tmp_path / "{class}.nii")), tmp_path)
+    assert store.quantum == 1 / 128
+
+
+def test_the_attributes_say_where_the_voxels_lie_and_what_they_came_from(tmp_path: Path) -> None:
+    sample = Sample("s", write_nifti(tmp_path / "p.nii", softmax_field()))
+    store = convert(sample, tmp_path)
+    np.testing.assert_array_equal(store.affine, AFFINE)
+    assert store.voxel_volume_mm3 == pytest.approx(3.0)
+    assert store.geometry["sform_code"] == 1
+    assert store.recipe == recipe(sample, settings())
+    status = (tmp_path / "p.nii").stat()
+    assert store.source == [[sample.probabilities, status.st_size, status.st_mtime_ns, True]]
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "float32"])
+@pytest.mark.parametrize("block_bytes", [2**25, 60])
+def test_whatever_is_not_zero_in_the_mask_is_inside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dtype: str, block_bytes: int
+) -> None:
+    monkeypatch.setattr(layouts, "BLOCK_BYTES", block_bytes)
+    mask = np.random.default_rng(0).integers(0, 3, SHAPE).astype(dtype)
+    mask_path = write_nifti(tmp_path / "m.nii.gz", mask)
+    store = convert(Sample("s", write_nifti(tmp_path / "p.nii", softmax_field()), mask=mask_path), tmp_path)
+    np.testing.assert_array_equal(store.read_mask((slice(None),) * 3), mask.T != 0)
+    assert store.counts == {"mask_voxels": np.count_nonzero(mask)}
+    assert mask_path in [source[0] for source in store.source]
+
+
+def test_an_empty_mask_is_a_mask(tmp_path: Path) -> None:
+    mask = write_nifti(tmp_path / "m.nii", np.zeros(SHAPE, np.uint8))
+    store = convert(Sample("s", write_nifti(tmp_path / "p.nii", softmax_field()), mask=mask), tmp_path)
+    assert store.counts == {"mask_voxels": 0}
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_mask_with_nan_is_rejected_with_the_slice(tmp_path: Path, value: float) -> None:
+    mask = np.ones(SHAPE, np.float32)
+    mask[1, 2, 4] = value
+    sample = Sample("s", write_nifti(tmp_path / "p.nii", softmax_field()), mask=write_nifti(tmp_path / "m.nii", mask))
+    error = refused(sample, tmp_path)
+    assert error.code == "mask_invalid"
+    assert "z = 4" in error.message
+
+
+def second_of(
+    kind: str, folder: Path, shape: tuple[int, int, int] = SHAPE, **how: Any
+) -> tuple[Sample, dict[str, Any]]:
+    """A sample whose second class, second member, mask or image is of `shape` and `how`."""
+    p, other = softmax_field(), softmax_field(shape)
+    match kind:
+        case "class":
+            pattern = one_file_a_class(folder, p)
+            write_nifti(folder / "class1.nii.gz", other[..., 1], **how)
+            return Sample("s", pattern), settings()
+        case "member":
+            write_nifti(folder / "0.nii", p)
+            write_nifti(folder / "1.nii", other, **how)
+            return Sample("s", str(folder / "{member}.nii")), settings(members=["0", "1"])
+        case _:
+            path = write_nifti(folder / f"{kind}.nii.gz", other[..., 0], **how)
+            return Sample("s", write_nifti(folder / "p.nii", p), **{kind: path}), settings()
+
+
+SECONDS = {"class": "class1.nii.gz", "member": "1.nii", "mask": "mask.nii.gz", "image": "image.nii.gz"}
+
+
+@pytest.mark.parametrize("kind", SECONDS)
+def test_files_of_other_shapes_are_rejected_naming_both(tmp_path: Path, kind: str) -> None:
+    sample, resolved = second_of(kind, tmp_path, shape=(5, 6, 8))
+    error = refused(sample, tmp_path, resolved)
+    assert error.code == "shape_mismatch"
+    assert SECONDS[kind] in error.message
+    assert error.message.count(str(tmp_path)) == 2
+
+
+@pytest.mark.parametrize("kind", SECONDS)
+def test_files_in_other_places_are_rejected_naming_both(tmp_path: Path, kind: str) -> None:
+    sample, resolved = second_of(kind, tmp_path, srow_z=[0, 0, 2.0, -71.99])
+    error = refused(sample, tmp_path, resolved)
+    assert error.code == "affine_mismatch"
+    assert SECONDS[kind] in error.message
+    assert error.message.count(str(tmp_path)) == 2
+
+
+@pytest.mark.parametrize("kind", SECONDS)
+def test_a_rounding_of_the_affine_is_no_other_place(tmp_path: Path, kind: str) -> None:
+    sample, resolved = second_of(kind, tmp_path, srow_z=[0, 0, 2.0, -72.0005])
+    convert(sample, tmp_path, resolved)
+
+
+def test_an_image_may_have_further_axes(tmp_path: Path) -> None:
+    image = write_nifti(tmp_path / "bold.nii.gz", np.zeros((*SHAPE, 9), np.int16))
+    convert(Sample("s", write_nifti(tmp_path / "p.nii", softmax_field()), image=image), tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["image", "mask"])
+@pytest.mark.parametrize("code", ["file_missing", "not_this_format"])
+def test_an_image_or_mask_that_cannot_be_read_is_rejected(tmp_path: Path, kind: str, code: str) -> None:
+    path = tmp_path / "other.nii"
+    if code == "not_this_format":
+        path.write_bytes(b"")
+    sample = Sample("s", write_nifti(tmp_path / "p.nii", softmax_field()), **{kind: str(path)})
+    error = refused(sample, tmp_path)
+    assert error.code == code
+    assert "other.nii" in error.message
+
+
+@pytest.mark.parametrize(("configured", "background"), [(2, "given"), (4, "given"), (3, "complement")])
+def test_a_file_with_another_number_of_classes_is_rejected(tmp_path: Path, configured: int, background: str) -> None:
+    stored = softmax_field(n_classes=4) if background == "complement" else softmax_field()
+    sample = Sample("s", write_nifti(tmp_path / "p.nii.gz", stored))
+    error = refused(sample, tmp_path, settings(configured, background=background))
+    assert error.code == "class_mismatch"
+
+
+def test_a_missing_class_file_is_rejected(tmp_path: Path) -> None:
+    pattern = one_file_a_class(tmp_path, softmax_field())
+    (tmp_path / "class2.nii.gz").unlink()
+    error = refused(Sample("s", pattern), tmp_path)
+    assert error.code == "file_missing"
+    assert "class2.nii.gz" in error.message
+
+
+@pytest.mark.parametrize("damage", ["cut", "no trailer", "crc", "length", "flip", "garbage"])
+@pytest.mark.parametrize("kind", ["probabilities", "mask"])
+def test_a_damaged_file_leaves_no_store(tmp_path: Path, damage: str, kind: str) -> None:
+    p = softmax_field((20, 20, 20))
+    paths = {
+        "probabilities": write_nifti(tmp_path / "p.nii.gz", p),
+        "mask": write_nifti(tmp_path / "m.nii.gz", p[..., 0]),
+    }
+    damaged(paths[kind], damage)
+    error = refused(Sample("s", **paths), tmp_path)
+    assert error.code in ("file_truncated", "file_corrupt")
+    assert paths[kind] in error.message
+
+
+def test_memory_does_not_grow_with_the_volume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(layouts, "BLOCK_BYTES", 2**21)
+    sample = Sample("s", write_nifti(tmp_path / "p.nii.gz", np.zeros((64, 64, 400, 4), np.float32)))
+    tracemalloc.start()
+    try:
+        convert(sample, tmp_path, settings(4), chunk=32)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 12 * 2**20
+
+
+def test_a_conversion_imports_no_other_stage(tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "import volume_entropy.convert, volume_entropy.readers.nifti, zarr.codecs\n"
+        "print(*{'dask', 'numba', 'pandas', 'matplotlib', 'jsonschema'} & set(sys.modules))"
+    )
+    run = subprocess.run([sys.executable, "-c", code, SCRIPTS], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == ""
+
+
+def test_maps_of_the_mni_template_are_read_as_nibabel_reads_them(tmp_path: Path) -> None:
+    import nibabel
+
+    pattern = TEMPLATES / "mni_icbm152_{class}_tal_nlin_sym_09a_converted.nii.gz"
+    store = convert(Sample("mni", str(pattern)), tmp_path, settings(2, tokens=["gm", "wm"]))
+    for index, token in enumerate(["gm", "wm"]):
+        expected = np.asarray(nibabel.load(str(pattern).replace("{class}", token)).dataobj, dtype=np.float32).T
+        np.testing.assert_array_equal(store.array[0, index], expected)

@@ -1,0 +1,447 @@
+"""Discovery finds what is whole, names it without collisions, extends the table, and says what it left out and why."""
+
+import os
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import producers
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from producers import probabilities
+from volume_entropy.config import conversion_settings, load_config, read_preset
+from volume_entropy.discovery import Found, discover
+from volume_entropy.enlisting import Table, assign_ids, enlist, natural
+from volume_entropy.errors import ConfigError
+from volume_entropy.samples import check_samples, read_samples
+
+ROOT = Path(__file__).parents[2]
+PRESETS = ROOT / "workflow/presets"
+SAMPLES_SCHEMA = ROOT / "workflow/schemas/samples.schema.yaml"
+
+
+def settings_of(preset, **given):
+    config = load_config(
+        {"preset": preset, "probabilities": given}, ROOT / "workflow/schemas/config.schema.yaml", PRESETS
+    )
+    return conversion_settings(config)
+
+
+def found_in(root, preset="fast", only=(), **given):
+    return discover(read_preset(preset, PRESETS), root, settings_of(preset, **given), only)
+
+
+def enlisted(root, preset="fast", table=None, only=(), **given):
+    """Discover, write the table, check it as a run would, and return its rows."""
+    path = table or root.parent / "samples.tsv"
+    result = enlist(found_in(root, preset, only, **given).samples, path)
+    check_samples(path, SAMPLES_SCHEMA, settings_of(preset, **given))
+    return result, read_samples(path)
+
+
+def touch(*paths):
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
+def fast(folder, base="T1", classes=(0, 1, 2)):
+    touch(*(folder / f"{base}_pve_{index}.nii.gz" for index in classes))
+
+
+def reasons(found):
+    return " | ".join(f"{reason}: {', '.join(items)}" for reason, items in found.left_out.items())
+
+
+@pytest.fixture(scope="module")
+def sessions_and_spaces(tmp_path_factory):
+    root = tmp_path_factory.mktemp("fmriprep") / "derivatives"
+    p = probabilities(4)
+    for subject in ("sub-2", "sub-10"):
+        for session in ("ses-1", "ses-2"):
+            for space in ("", "space-MNI152NLin2009cAsym_res-1"):
+                producers.fmriprep(root, p, subject, session, space)
+    return root
+
+
+def test_sessions_and_spaces_do_not_collide(sessions_and_spaces, tmp_path):
+    _, samples = enlisted(sessions_and_spaces, "fmriprep", tmp_path / "samples.tsv")
+    assert list(samples) == [
+        f"{subject}_{session}{space}"
+        for subject in ("sub-2", "sub-10")
+        for session in ("ses-1", "ses-2")
+        for space in ("", "_space-MNI152NLin2009cAsym_res-1")
+    ]
+    for name, sample in samples.items():
+        for path, ending in (
+            (sample.probabilities, "label-{class}_probseg.nii.gz"),
+            (sample.image, "desc-preproc_T1w.nii.gz"),
+            (sample.mask, "desc-brain_mask.nii.gz"),
+        ):
+            assert Path(path).name == f"{name}_{ending}"
+        assert sample.reference is None
+
+
+def test_an_entity_that_does_not_vary_is_not_in_the_id(sessions_and_spaces, tmp_path):
+    only = ["space=MNI152NLin2009cAsym", "ses=1", "ses=ses-2"]
+    _, samples = enlisted(sessions_and_spaces, "fmriprep", tmp_path / "samples.tsv", only)
+    assert list(samples) == ["sub-2_ses-1", "sub-2_ses-2", "sub-10_ses-1", "sub-10_ses-2"]
+    assert all("space-MNI" in sample.probabilities for sample in samples.values())
+
+
+def test_native_is_the_space_without_a_name(sessions_and_spaces):
+    found = found_in(sessions_and_spaces, "fmriprep", ["space=native"])
+    assert len(found.samples) == 4
+    assert not any("space-" in sample.probabilities for sample in found.samples)
+    assert len(found.left_out["not asked for"]) == 4
+
+
+def test_what_is_asked_for_must_be_possible(sessions_and_spaces):
+    with pytest.raises(ConfigError, match=r"no name below .* has run; known are res, ses, space, sub"):
+        found_in(sessions_and_spaces, "fmriprep", ["run=1"])
+    with pytest.raises(ConfigError, match="expected entity=value"):
+        found_in(sessions_and_spaces, "fmriprep", ["space"])
+    with pytest.raises(ConfigError, match="is no folder"):
+        found_in(sessions_and_spaces / "absent", "fmriprep")
+
+
+def test_a_space_found_later_gets_an_id_of_its_own(sessions_and_spaces, tmp_path):
+    table = tmp_path / "samples.tsv"
+    enlisted(sessions_and_spaces, "fmriprep", table, ["space=MNI152NLin2009cAsym", "sub=2", "ses=1"])
+    before = table.read_text()
+    _, samples = enlisted(sessions_and_spaces, "fmriprep", table, ["sub=2", "ses=1"])
+    assert table.read_text().startswith(before)
+    assert list(samples) == ["sub-2_ses-1", "sub-2_ses-1_res-none_space-native"]
+
+
+def test_extending_keeps_rows_their_order_and_extra_columns(tmp_path):
+    tree = tmp_path / "data"
+    fast(tree, "b"), fast(tree, "a10"), fast(tree, "a9")
+    table = tmp_path / "samples.tsv"
+    rows = "zzz\t/elsewhere/p.nii\tOslo \t=1+1\nB0\tdata/b_pve_{class}.nii.gz\tRome\t\n"
+    table.write_text("sample\tprobabilities\tsite\tremark\n" + rows)
+    result, samples = enlisted(tree, table=table)
+    assert list(samples) == ["zzz", "B0", "a9", "a10"]
+    assert table.read_text().split("\n", 1)[1].startswith(rows)
+    assert len(result.known) == 1
+    again, _ = enlisted(tree, table=table)
+    assert not again.added
+
+
+def test_a_table_without_image_column_gets_one_only_if_an_image_is_found(tmp_path):
+    tree = tmp_path / "data"
+    fast(tree, "a")
+    table = tmp_path / "samples.tsv"
+    table.write_text("sample\tprobabilities\nold\t/x.nii\n")
+    enlisted(tree, table=table)
+    assert table.read_text().splitlines()[0] == "sample\tprobabilities"
+    fast(tree, "b"), touch(tree / "b.nii.gz")
+    _, samples = enlisted(tree, table=table)
+    assert table.read_text().splitlines()[0] == "sample\tprobabilities\timage"
+    assert samples["old"].image is None
+    assert samples["b"].image == str(tree / "b.nii.gz")
+
+
+def test_a_dry_run_writes_nothing(tmp_path):
+    fast(tmp_path / "data")
+    result = enlist(found_in(tmp_path / "data").samples, tmp_path / "config/samples.tsv", dry_run=True)
+    assert list(result.added) == ["T1"]
+    assert not (tmp_path / "config").exists()
+
+
+def test_paths_are_relative_below_the_table_and_absolute_elsewhere(tmp_path):
+    fast(tmp_path / "study/data"), fast(tmp_path / "study-2/data")
+    table = tmp_path / "study/samples.tsv"
+    enlist(found_in(tmp_path / "study").samples, table)
+    enlist(found_in(tmp_path / "study-2").samples, table)
+    cells = Table.read(table).column("probabilities")
+    assert cells == ["data/T1_pve_{class}.nii.gz", f"{tmp_path}/study-2/data/T1_pve_{{class}}.nii.gz"]
+    assert [Path(sample.probabilities).parts[-3] for sample in read_samples(table).values()] == ["study", "study-2"]
+
+
+@pytest.mark.parametrize("text", ["a,b\n1,2\n", "sample\tprobabilities\na\tb\tc\n"])
+def test_a_file_that_is_no_table_is_not_overwritten(tmp_path, text):
+    fast(tmp_path / "data")
+    table = tmp_path / "samples.tsv"
+    table.write_text(text)
+    with pytest.raises(ConfigError):
+        enlist(found_in(tmp_path / "data").samples, table)
+    assert table.read_text() == text
+
+
+def test_a_table_from_another_system_is_extended(tmp_path):
+    fast(tmp_path / "data")
+    table = tmp_path / "samples.tsv"
+    table.write_bytes("\ufeffsample\tprobabilities\r\né-1\tp.nii".encode())
+    enlist(found_in(tmp_path / "data").samples, table)
+    assert Table.read(table).column("sample") == ["é-1", "T1"]
+
+
+def test_an_incomplete_sample_is_listed_and_not_written(tmp_path):
+    fast(tmp_path / "whole"), fast(tmp_path / "half", classes=(0, 2))
+    found = found_in(tmp_path)
+    assert [Path(sample.probabilities).parent.name for sample in found.samples] == ["whole"]
+    assert "a class is missing: half/T1_pve_{class}.nii.gz: has 0 2, expected 0 1 2, missing 1" in reasons(found)
+
+
+def test_a_further_class_is_refused_unless_the_background_takes_it_in(tmp_path):
+    fast(tmp_path, classes=(0, 1, 2, 3))
+    assert "a class that is not configured; set probabilities.tokens" in reasons(found_in(tmp_path))
+    found = found_in(tmp_path, background="complement")
+    assert len(found.samples) == 1
+    assert list(found.remarks) == ["class 3 is not configured, and counts as background"]
+
+
+def test_members_that_are_not_configured_are_named(tmp_path):
+    producers.ivadomed(tmp_path, probabilities(2), members=12)
+    found = found_in(tmp_path, "ivadomed")
+    assert not found.samples
+    assert "has 00 01 02 … 11 (12), expected 00 01 02 … 19 (20)" in reasons(found)
+    tokens = [f"{member:02d}" for member in range(12)]
+    assert len(found_in(tmp_path, "ivadomed", members=tokens).samples) == 1
+    assert "set probabilities.members" in reasons(found_in(tmp_path, "ivadomed", members=tokens[:11]))
+
+
+def test_spm_spaces_become_samples_and_modulated_maps_do_not(tmp_path):
+    touch(*(tmp_path / f"{prefix}c{index}T1.nii" for prefix in ("", "w", "r", "mw") for index in range(1, 6)))
+    touch(tmp_path / "T1.nii", tmp_path / "wT1.nii")
+    _, samples = enlisted(tmp_path, "spm", tmp_path / "samples.tsv")
+    assert sorted(samples) == ["T1", "T1_space-imported", "T1_space-warped"]
+    assert samples["T1"].image == str(tmp_path / "T1.nii")
+    assert samples["T1_space-warped"].image is None
+    assert [Path(sample.probabilities).name for sample in found_in(tmp_path, "spm", ["space=warped"]).samples] == [
+        "wc{class}T1.nii"
+    ]
+
+
+def test_one_name_in_many_folders_is_told_apart_by_the_folders(tmp_path):
+    for folder in ("sub-1/ses-1", "sub-1/ses-2", "sub-2/ses-1"):
+        fast(tmp_path / folder)
+    fast(tmp_path / "pilot", "T1_first")
+    _, samples = enlisted(tmp_path, table=tmp_path / "samples.tsv")
+    assert list(samples) == ["sub-1_ses-1_T1", "sub-1_ses-2_T1", "sub-2_ses-1_T1", "T1_first"]
+
+
+def test_one_file_in_two_formats_is_left_to_the_user(tmp_path):
+    for suffix in ("nii", "nii.gz"):
+        touch(*(tmp_path / f"T1_pve_{index}.{suffix}" for index in range(3)))
+    found = found_in(tmp_path)
+    result = enlist(found.samples, tmp_path / "samples.tsv")
+    assert not result.added
+    assert [len(items) for items in result.left_out.values()] == [2]
+
+
+def test_an_nnunet_array_needs_the_nifti_that_lends_its_geometry(tmp_path):
+    producers.nnunet(tmp_path, probabilities(2))
+    (tmp_path / "case_001.nii.gz").unlink()
+    found = found_in(tmp_path, "nnunet")
+    assert not found.samples
+    assert "no file that lends its geometry: case_001.npz: case_001.nii.gz is not there" in reasons(found)
+    assert len(found_in(tmp_path, "nnunet", geometry=None).samples) == 1
+
+
+def test_arrays_of_a_reorienting_reader_are_not_taken_for_native(tmp_path):
+    producers.nnunet(tmp_path, probabilities(2), reader="NibabelIOWithReorient")
+    found = found_in(tmp_path, "nnunet")
+    assert not found.samples
+    assert "stays in RAS" in reasons(found)
+
+
+def test_a_labelmap_that_does_not_fit_is_said_before_a_run(tmp_path):
+    producers.bids_probseg(tmp_path, probabilities(4), labels=["BG", "WM", "GM", "CSF"])
+    assert "the same classes in another order" in reasons(found_in(tmp_path, "bids_probseg"))
+    assert len(found_in(tmp_path, "bids_probseg", classes=["BG", "WM", "GM", "CSF"]).samples) == 1
+
+
+def test_a_name_that_is_not_bids_is_left_out(tmp_path):
+    touch(*(tmp_path / f"anat/T1_label-{label}_probseg.nii.gz" for label in ("GM", "WM", "CSF")))
+    assert "no chain of BIDS entities" in reasons(found_in(tmp_path, "fmriprep"))
+
+
+def test_spaces_quotes_and_unicode_work_and_ids_are_plain(tmp_path):
+    names = ["Müller 1", 'x\' "y" $(id)', "#5", "日本 T1", "a{b}c", " lead"]
+    for name in names:
+        fast(tmp_path / "a b" / "é 'q'", name)
+    _, samples = enlisted(tmp_path / "a b", table=tmp_path / "samples.tsv")
+    assert sorted(samples) == sorted(["Muller-1", "x-y-id", "5", "T1", "a-b-c", "lead"])
+    for sample in samples.values():
+        assert Path(sample.probabilities.replace("{class}", "0")).is_file()
+
+
+def test_what_cannot_stand_in_a_table_is_left_out(tmp_path):
+    for name in ("tab\there", "line\nhere", "has{class}inside", "has{member}inside", "\u2028x"):
+        fast(tmp_path, name)
+    fast(tmp_path / os.fsdecode(b"latin-\xe9"), "T1")
+    fast(tmp_path, "good")
+    found = found_in(tmp_path)
+    assert [Path(sample.probabilities).name for sample in found.samples] == ["good_pve_{class}.nii.gz"]
+    assert sum(map(len, found.left_out.values())) == 6
+
+
+def test_a_name_of_which_nothing_is_left_takes_its_folders_or_is_left_out(tmp_path):
+    fast(tmp_path / "sub-1", "日本")
+    _, samples = enlisted(tmp_path, table=tmp_path / "samples.tsv")
+    assert list(samples) == ["sub-1"]
+    lost = Found("/日/本/中_pve_{class}.nii", {"name": "中"})
+    left_out = defaultdict(list)
+    assert assign_ids([lost], [lost], [], left_out) == {}
+    assert len(left_out) == 1
+
+
+def test_links_that_loop_end_and_files_are_found_once(tmp_path):
+    tree, outside = tmp_path / "tree", tmp_path / "outside"
+    fast(tree / "sub-1"), fast(outside / "sub-2", "other")
+    (tree / "loop").symlink_to(tree)
+    (tree / "sub-1/up").symlink_to(tmp_path)
+    (tree / "self").symlink_to(tree / "self")
+    (tree / "linked").symlink_to(outside)
+    (tree / "linked-twice").symlink_to(outside / "sub-2")
+    (outside / "back").symlink_to(tree)
+    (outside / "around").symlink_to(outside)
+    found = found_in(tree)
+    assert sorted(os.path.relpath(sample.probabilities, tree) for sample in found.samples) == [
+        "linked/sub-2/other_pve_{class}.nii.gz",
+        "sub-1/T1_pve_{class}.nii.gz",
+    ]
+    assert sorted(found.left_out["a link to a folder that is walked anyway, or around it"]) == [
+        "linked-twice", "linked/around", "linked/back", "loop", "sub-1/up",
+    ]  # fmt: skip
+
+
+def test_a_link_to_nothing_is_named(tmp_path):
+    fast(tmp_path, classes=(0, 1))
+    (tmp_path / "T1_pve_2.nii.gz").symlink_to(tmp_path / ".git/annex/absent")
+    (tmp_path / "T1.nii.gz").symlink_to("absent")
+    found = found_in(tmp_path)
+    assert "a link to nothing" in reasons(found)
+    assert "T1_pve_2.nii.gz" in reasons(found)
+    (tmp_path / "T1_pve_2.nii.gz").unlink()
+    fast(tmp_path, classes=(2,))
+    assert [sample.image for sample in found_in(tmp_path).samples] == [""]
+
+
+def test_a_folder_that_cannot_be_read_is_named(tmp_path, monkeypatch):
+    fast(tmp_path / "open"), fast(tmp_path / "shut")
+    scandir = os.scandir
+
+    def guarded(path):
+        if str(path).endswith("shut"):
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", guarded)
+    found = found_in(tmp_path)
+    assert len(found.samples) == 1
+    assert "a folder that cannot be read (Permission denied): shut" in reasons(found)
+
+
+def test_hidden_folders_and_stores_are_not_entered(tmp_path):
+    fast(tmp_path / ".git/annex"), fast(tmp_path / "p.zarr/c"), fast(tmp_path / "x", ".T1")
+    found = found_in(tmp_path)
+    assert not found.samples
+    assert not found.left_out
+
+
+def test_numbers_sort_as_numbers():
+    names = ["sub-10", "sub-2", "a", "sub-2_ses-10", "sub-2_ses-9", "10", "9", "sub-02"]
+    assert sorted(names, key=natural) == ["9", "10", "a", "sub-02", "sub-2", "sub-2_ses-9", "sub-2_ses-10", "sub-10"]
+
+
+@given(
+    st.lists(st.text(min_size=1, max_size=8), max_size=12, unique=True), st.lists(st.sampled_from("aAbB1"), max_size=3)
+)
+def test_ids_are_plain_unique_and_never_taken_twice(names, taken):
+    found = [Found(f"/d/{number % 2}/{name}", {"name": name}) for number, name in enumerate(names)]
+    left_out = defaultdict(list)
+    ids = assign_ids(found, found, taken, left_out)
+    assert len({name.casefold() for name in ids}) == len(ids)
+    assert not {name.casefold() for name in ids} & {name.casefold() for name in taken}
+    assert all(character.isascii() and (character.isalnum() or character in "_-") for name in ids for character in name)
+    assert len(ids) + sum(map(len, left_out.values())) == len(found)
+
+
+def test_the_order_of_the_tree_does_not_change_the_ids(tmp_path, monkeypatch):
+    for folder in ("a", "b", "c"):
+        fast(tmp_path / folder), fast(tmp_path / folder, f"T1 {folder}")
+    first = enlist(found_in(tmp_path).samples, tmp_path / "1.tsv").added
+    scandir = os.scandir
+
+    class Reversed:
+        def __init__(self, path):
+            with scandir(path) as entries:
+                self.entries = list(entries)[::-1]
+
+        def __enter__(self):
+            return iter(self.entries)
+
+        def __exit__(self, *_):
+            pass
+
+    monkeypatch.setattr(os, "scandir", Reversed)
+    second = enlist(found_in(tmp_path).samples, tmp_path / "2.tsv").added
+    assert list(first.items()) == list(second.items())
+
+
+def test_the_command_says_what_it_found_and_what_it_left_out(tmp_path, monkeypatch, capsys):
+    import discover as command
+
+    monkeypatch.chdir(tmp_path)
+    producers.fast(tmp_path / "out", probabilities(3))
+    fast(tmp_path / "out", "half", classes=(1,))
+    command.main(["fast", "out", "--dry-run"])
+    said = capsys.readouterr().out
+    assert "1 sample below out" in said
+    assert "1 × would be added to config/samples.tsv" in said
+    assert "1 × a class is missing" in said
+    assert "_pveseg.nii.gz" in said
+    assert not (tmp_path / "config").exists()
+    command.main(["fast", "out"])
+    assert len(read_samples(tmp_path / "config/samples.tsv")) == 1
+    assert "1 in the table already" not in capsys.readouterr().out
+    command.main(["fast", "out"])
+    assert "1 in the table already" in capsys.readouterr().out
+
+
+def test_the_command_takes_classes_from_the_studys_config(tmp_path, monkeypatch, capsys):
+    import discover as command
+
+    monkeypatch.chdir(tmp_path)
+    fast(tmp_path / "out", classes=range(4))
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config/config.yaml").write_text(
+        "preset: fast\nsamples: mine.tsv\nprobabilities: {classes: [a, b, c, d], tokens: [0, 1, 2, 3]}\n"
+    )
+    command.main(["fast", "out"])
+    assert list(read_samples(tmp_path / "mine.tsv")) == ["T1"]
+
+
+@pytest.mark.parametrize("arguments", [["fsl", "."], ["fast", "absent"], ["fast", ".", "--config", "bad.yaml"]])
+def test_the_command_ends_with_plain_words(tmp_path, monkeypatch, arguments):
+    import discover as command
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bad.yaml").write_text("preset: fast\nprobabilites: {}\n")
+    with pytest.raises(SystemExit) as caught:
+        command.main(arguments)
+    assert isinstance(caught.value.code, str)
+
+
+def test_ten_thousand_subjects(tmp_path, capsys):
+    count = 10_000
+    tree = tmp_path / "derivatives"
+    for number in range(count):
+        anat = tree / f"sub-{number:05d}/anat"
+        anat.mkdir(parents=True)
+        names = [f"label-{label}_probseg.nii.gz" for label in ("GM", "WM", "CSF")]
+        names += ["desc-preproc_T1w.nii.gz", "desc-brain_mask.nii.gz", "dseg.nii.gz", "desc-preproc_T1w.json"]
+        for name in names:
+            os.close(os.open(anat / f"sub-{number:05d}_{name}", os.O_CREAT))
+    started = time.perf_counter()
+    found = found_in(tree, "fmriprep")
+    walked = time.perf_counter()
+    result = enlist(found.samples, tmp_path / "samples.tsv")
+    written = time.perf_counter()
+    assert len(result.added) == count
+    with capsys.disabled():
+        print(f"\n{count} subjects, {7 * count} files: walk {walked - started:.2f} s, table {written - walked:.2f} s")

@@ -1,0 +1,60 @@
+"""Layouts tile the volume, keep their memory, and never leave a shard half covered."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from volume_entropy import layout as layouts
+from volume_entropy.layout import Layout, choose_layout
+
+SLABS = Layout((20, 13, 11), (7, 7, 6), (7, 14, 12))
+BOXES = Layout((20, 13, 11), (5, 4, 4), (10, 8, 4))
+
+
+@given(
+    shape=st.tuples(*[st.integers(1, 300)] * 3),
+    n_classes=st.integers(1, 200),
+    itemsize=st.sampled_from([2, 4]),
+    chunk=st.integers(8, 128),
+    interleaved=st.booleans(),
+    scale=st.integers(0, 14),
+)
+def test_any_layout_keeps_its_promises(
+    shape: tuple[int, int, int], n_classes: int, itemsize: int, chunk: int, interleaved: bool, scale: int
+) -> None:
+    block_bytes, slab_bytes = layouts.BLOCK_BYTES >> scale, layouts.SLAB_BYTES >> scale
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(layouts, "BLOCK_BYTES", block_bytes)
+        patch.setattr(layouts, "SLAB_BYTES", slab_bytes)
+        layout = choose_layout(shape, n_classes, itemsize, chunk, interleaved)
+    assert all(block % edge == 0 for block, edge in zip(layout.block, layout.chunk, strict=True))
+    assert np.prod(layout.chunk) <= chunk**3
+    assert layout.chunk[0] <= chunk
+    # One voxel more than a block may have is what rounding up to whole chunks can add along each axis.
+    clipped = np.minimum(layout.block, layout.shape)
+    assert np.prod(clipped - (clipped > 1)) * n_classes * itemsize <= max(block_bytes, n_classes * itemsize)
+    depth, rows = layout.slab
+    assert depth == 1 or depth * rows * shape[2] * itemsize * (n_classes if interleaved else 1) <= max(
+        slab_bytes, block_bytes
+    )
+
+
+@pytest.mark.parametrize("layout", [SLABS, BOXES, choose_layout((3, 4, 5), 2, 4, 8)])
+def test_blocks_tile_the_volume(layout: Layout) -> None:
+    times = np.zeros(layout.shape, dtype=int)
+    for box in layout.blocks():
+        times[box] += 1
+        assert layout.covers_whole_blocks(box)
+    assert (times == 1).all()
+    assert len(layout.blocks()) == layout.n_blocks
+
+
+def test_a_brain_at_1_mm_is_four_blocks_of_whole_slices() -> None:
+    layout = choose_layout((189, 233, 197), 4, 4, 64)
+    assert layout.grid == (4, 1, 1)
+    assert layout.slab == (48, 233)
+
+
+def test_touching_names_the_blocks_that_a_box_meets() -> None:
+    box = (slice(9, 11), slice(0, 8), slice(4, 9))
+    assert list(BOXES.touching(box)) == [(z, 0, x) for z in (0, 1) for x in (1, 2)]

@@ -1,0 +1,64 @@
+"""What the main process finds before any job."""
+
+import pytest
+from volume_entropy import preflight
+from volume_entropy.errors import ConfigError
+from volume_entropy.files import write_json
+
+
+def made(sample, *, readable=True, tolerance=0.01):
+    source = [f"/data/{sample}.nii", 10 if readable else None, 5, readable]
+    return {"sample": sample, "sources": [source], "settings": {"sum_tolerance": tolerance}, "revision": 1}
+
+
+@pytest.fixture
+def results(tmp_path):
+    def write(sample, status="ok", **changes):
+        write_json(tmp_path / sample / f"{sample}_summary.json", {"status": status, "recipe": made(sample, **changes)})
+
+    write.path = str(tmp_path)
+    write.tables = (f"{tmp_path}/subjects.csv", f"{tmp_path}/rejected.csv")
+    return write
+
+
+def check(results, *recipes):
+    paths = [f"{results.path}/{recipe['sample']}/{recipe['sample']}_summary.json" for recipe in recipes]
+    return preflight.check(dict(zip(paths, recipes, strict=True)), results.tables)
+
+
+def test_fresh_results_and_new_samples_are_left_alone(results):
+    results("a")
+    assert check(results, made("a"), made("b")) == set()
+
+
+def test_a_changed_setting_makes_a_sample_again_and_says_which(results, caplog):
+    results("a", tolerance=0.5)
+    assert check(results, made("a"), made("b")) == {f"{results.path}/a/a_summary.json"}
+    assert "settings.sum_tolerance was 0.5, is 0.01" in caplog.text
+
+
+def test_half_a_summary_is_made_again(results):
+    results("a")
+    with open(f"{results.path}/a/a_summary.json", "w") as stream:
+        stream.write('{"status": "o')
+    assert len(check(results, made("a"))) == 1
+
+
+def test_a_lost_source_of_a_finished_sample_stops_everything(results):
+    results("a")
+    with pytest.raises(ConfigError, match=r"a: /data/a\.nii does not exist"):
+        check(results, made("a", readable=False))
+
+
+def test_a_lost_source_of_a_rejected_or_new_sample_does_not(results):
+    results("a", status="rejected", readable=False)
+    assert check(results, made("a", readable=False), made("b", readable=False)) == set()
+
+
+def test_tables_of_another_cohort_are_made_again(results):
+    results("a")
+    for table, names in zip(results.tables, (["a", "b"], []), strict=True):
+        with open(table, "w") as stream:
+            stream.write("\n".join(["sample,x", *(f"{name},1" for name in names)]) + "\n")
+    assert check(results, made("a")) == {results.tables[0]}
+    assert check(results, made("a"), made("b")) == set()

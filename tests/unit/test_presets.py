@@ -1,0 +1,317 @@
+"""Every preset is sound data, and each producer's convention is kept: what is refused, and what stands beside."""
+
+import json
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+from producers import PRODUCERS, Poison, probabilities
+from volume_entropy.config import conversion_settings, load_config, read_preset
+from volume_entropy.discovery import discover
+from volume_entropy.enlisting import enlist
+from volume_entropy.errors import ConfigError, DataError
+from volume_entropy.presets import (
+    check_conventions,
+    check_labelmap,
+    companions,
+    geometry_file,
+    geometry_files,
+    refused,
+    stem,
+    stored_classes,
+)
+from volume_entropy.samples import Sample, check_samples, probability_files, read_samples, source_paths
+
+ROOT = Path(__file__).parents[2]
+SCHEMAS = ROOT / "workflow/schemas"
+PRESETS = ROOT / "workflow/presets"
+NAMES = sorted(path.stem for path in PRESETS.glob("*.yaml"))
+
+
+def configured(preset, **config):
+    return load_config({"preset": preset, **config}, SCHEMAS / "config.schema.yaml", PRESETS)
+
+
+def settings_of(preset, **probabilities):
+    return conversion_settings(configured(preset, probabilities=probabilities))
+
+
+def schema(name):
+    return Draft202012Validator(yaml.safe_load((SCHEMAS / f"{name}.schema.yaml").read_text(encoding="utf-8")))
+
+
+def rejected(call, *arguments):
+    with pytest.raises(DataError) as caught:
+        call(*arguments)
+    return caught.value
+
+
+def test_every_preset_has_a_producer_that_writes_its_tree():
+    assert sorted(PRODUCERS) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_preset_satisfies_its_schema_and_its_config_that_of_configs(name):
+    preset = read_preset(name, PRESETS)
+    assert [error.message for error in schema("preset").iter_errors(preset)] == []
+    assert [error.message for error in schema("config").iter_errors(preset["config"])] == []
+    settings = settings_of(name)
+    assert settings["refuse"] == preset["refuse"]
+    json.dumps(settings, allow_nan=False)
+
+
+def test_a_preset_that_fills_a_reference_is_refused_by_the_schema():
+    preset = read_preset("fast", PRESETS)
+    preset["discover"]["files"][0]["reference"] = ["{name}_pveseg.nii.gz"]
+    assert list(schema("preset").iter_errors(preset))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_producers_tree_is_found_and_its_table_passes_every_check(name, tmp_path):
+    write, classes = PRODUCERS[name]
+    tree = tmp_path / "out put é"
+    written = write(tree, probabilities(classes))
+    settings = settings_of(name)
+    found = discover(read_preset(name, PRESETS), tree, settings)
+    assert len(found.samples) == 1, dict(found.left_out)
+    table = tmp_path / "samples.tsv"
+    enlist(found.samples, table)
+    check_samples(table, SCHEMAS / "samples.schema.yaml", settings)
+    (sample,) = read_samples(table).values()
+    assert sample.reference is None
+    assert sample.image == (None if written.image is None else str(written.image))
+    assert sample.mask == (None if written.mask is None else str(written.mask))
+    assert all(Path(path).is_file() for path in source_paths(sample, settings))
+    members = probability_files(sample, settings)
+    assert len(members) == len(written.stored)
+    files = [file for _, member_files in members for file in member_files]
+    check_conventions(files, settings)
+    n_files = {1, len(stored_classes(settings))}
+    assert all(len(member_files) in n_files for _, member_files in members)
+    assert written.stored.shape[-1] == len(stored_classes(settings))
+    assert not list(tree.rglob("*was opened"))
+
+
+def read_independently(path, settings):
+    """A file as (x, y, z, class) float64, by nibabel or numpy and the preset's word on its axes."""
+    if path.endswith(".npz"):
+        with np.load(path) as arrays:
+            (values,) = (np.float64(arrays[key]) for key in arrays.files)
+    else:
+        values = nibabel.load(path).get_fdata()
+    if settings["class_axis"] == "first" and values.ndim == 4:
+        values = np.moveaxis(values, 0, -1)
+    if path.endswith(".npz") and settings["axes"] == "zyx":
+        values = values.transpose(2, 1, 0, 3)
+    return values if values.ndim == 4 else values[..., None]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_axes_and_scaling_that_a_preset_states_are_those_of_its_producer(name, tmp_path):
+    write, classes = PRODUCERS[name]
+    written = write(tmp_path, probabilities(classes))
+    settings = settings_of(name)
+    (found,) = discover(read_preset(name, PRESETS), tmp_path, settings).samples
+    members = probability_files(Sample("x", found.probabilities), settings)
+    values = [np.concatenate([read_independently(path, settings) for path in files], axis=-1) for _, files in members]
+    np.testing.assert_array_equal(np.stack(values), written.stored)
+    lender = geometry_files([path for _, files in members for path in files], settings)
+    first = nibabel.load(lender[0] if lender else members[0][1][0])
+    np.testing.assert_allclose(first.affine, written.affine, atol=1e-6)
+    assert first.shape[:3] == written.stored.shape[1:4]
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".mgz", ".npz"])
+def test_synthseg_in_its_other_formats(suffix, tmp_path):
+    written = PRODUCERS["synthseg"][0](tmp_path, probabilities(33), suffix=suffix)
+    settings = settings_of("synthseg")
+    (found,) = discover(read_preset("synthseg", PRESETS), tmp_path, settings).samples
+    assert found.probabilities.endswith(suffix)
+    np.testing.assert_array_equal(read_independently(found.probabilities, settings), written.stored[0])
+
+
+def test_spm_stores_bytes_with_a_slope(tmp_path):
+    PRODUCERS["spm"][0](tmp_path, probabilities(6))
+    image = nibabel.load(tmp_path / "c1sub-01_T1w.nii")
+    assert image.get_data_dtype() == np.uint8
+    assert image.dataobj.slope == np.float32(1 / 255)
+    assert image.dataobj.inter == 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_decoys_beside_the_maps_are_refused_with_a_reason(name, tmp_path):
+    write, classes = PRODUCERS[name]
+    write(tmp_path, probabilities(classes))
+    preset, settings = read_preset(name, PRESETS), settings_of(name)
+    found = discover(preset, tmp_path, settings)
+    left_out = [item for items in found.left_out.values() for item in items]
+    decoys = [
+        str(path.relative_to(tmp_path))
+        for path in tmp_path.rglob("*")
+        if any(
+            word in path.name for word in ("dseg", "pveseg", "_seg", "mixeltype", "mwc", "swc", ".pkl", "_unc", "_soft")
+        )
+        and "probseg" not in path.name
+    ]
+    assert set(decoys) <= set(left_out)
+    for decoy in decoys:
+        error = rejected(refused, decoy, settings["refuse"])
+        assert error.code == "refused_by_preset"
+        assert decoy in error.message
+        assert error.remedy.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("preset", "file"),
+    [
+        ("fmriprep", "sub-01_dseg.nii.gz"),
+        ("fmriprep", "sub-01_label-GM_desc-smoothed_probseg.nii.gz"),
+        ("bids_probseg", "sub-01_label-GM_probseg.nii.gz"),
+        ("fast", "T1_pveseg.nii.gz"),
+        ("fast", "T1_seg.nii.gz"),
+        ("fast", "T1_seg_0.nii.gz"),
+        ("fast", "T1_mixeltype.nii.gz"),
+        ("fast", "T1_prob_0.nii.gz"),
+        ("fast_prob", "T1_pve_0.nii.gz"),
+        ("atropos", "BrainSegmentation.nii.gz"),
+        ("spm", "mwc1T1.nii"),
+        ("spm", "smwc1T1.nii"),
+        ("spm", "mwrc2T1.nii"),
+        ("spm", "mrc2T1.nii"),
+        ("synthseg", "T1_synthseg.nii.gz"),
+        ("nnunet", "case.pkl"),
+        ("nnunet_v1", "case.nii.gz"),
+        ("totalsegmentator", "probs.pkl"),
+        ("monai", "T1_seg.nii.gz"),
+        ("ivadomed", "sub-01_soft.nii.gz"),
+        ("ivadomed", "sub-01_unc-vox.nii.gz"),
+        ("ivadomed", "sub-01_pred.nii.gz"),
+        ("ivadomed", "sub-01_pred_03_painted.nii.gz"),
+    ],
+)
+def test_what_is_no_probability_is_refused_whatever_its_folder(preset, file):
+    settings = settings_of(preset)
+    assert rejected(check_conventions, [f"/data/x y/{file}"], settings).code == "refused_by_preset"
+
+
+@pytest.mark.parametrize(
+    ("preset", "file"),
+    [
+        ("fmriprep", "sub-01_label-GM_probseg.nii.gz"),
+        ("fast", "sub-01_seg-x_pve_0.nii.gz"),
+        ("fast", "dseg/T1_pve_0.nii.gz"),
+        ("spm", "c1T1.nii"),
+        ("spm", "wc1T1.nii"),
+        ("spm", "c1smwc1.nii"),
+        ("ivadomed", "sub-01_pred_03.nii.gz"),
+        ("nnunet", "case.npz"),
+    ],
+)
+def test_what_is_a_probability_is_not_refused(preset, file):
+    check_conventions([f"/unc-vox/_pveseg.nii/{file}"], settings_of(preset))
+
+
+def test_rules_of_the_config_replace_those_of_the_preset():
+    assert settings_of("fast", refuse=[])["refuse"] == []
+    with pytest.raises(ConfigError, match=r"probabilities\.refuse\.0\.pattern.*no regular expression"):
+        settings_of("fast", refuse=[{"pattern": "(", "reason": "x", "remedy": "y"}])
+    with pytest.raises(ConfigError, match=r"remedy"):
+        settings_of("fast", refuse=[{"pattern": "x", "reason": "x"}])
+
+
+def test_a_preset_overrides_defaults_and_is_overridden():
+    assert configured("spm")["probabilities"]["background"] == "complement"
+    assert settings_of("spm")["classes"] == ["background", "gm", "wm", "csf", "bone", "soft_tissue"]
+    own = settings_of("spm", classes=["gm", "wm", "csf"], tokens=[1, 2, 3])
+    assert own["classes"] == ["background", "gm", "wm", "csf"]
+    assert own["tokens"] == ["1", "2", "3"]
+
+
+def test_synthseg_has_33_structures_with_the_background_first():
+    classes = settings_of("synthseg")["classes"]
+    assert len(classes) == len(set(classes)) == 33
+    assert classes[0] == "background"
+    left = [name.removeprefix("left_") for name in classes if name.startswith("left_")]
+    right = [name.removeprefix("right_") for name in classes if name.startswith("right_")]
+    assert left == right
+
+
+def test_the_stem_is_the_name_without_the_suffix_of_its_format():
+    assert [stem(name) for name in ("a.b.nii.gz", "a.nii", "a.mgz", "a.npz", "a.npy", "a.ome.zarr", "a.zarr", "a")] == [
+        "a.b", "a", "a", "a", "a", "a", "a", "a",
+    ]  # fmt: skip
+
+
+def test_only_an_array_without_header_borrows_its_geometry():
+    assert geometry_file("/d/case.npz", "{stem}.nii.gz") == "/d/case.nii.gz"
+    assert geometry_file("/d/a/case.npy", "../grid/{stem}.nii") == "/d/grid/case.nii"
+    assert geometry_file("/d/case.nii.gz", "{stem}.nii.gz") is None
+    assert geometry_file("/d/case.ome.zarr", "{stem}.nii.gz") is None
+    assert geometry_file("/d/case.npz", None) is None
+    settings = {"geometry": "grid.nii", "sidecar": "none"}
+    assert geometry_files(["/d/0.npy", "/d/1.npy"], settings) == ["/d/grid.nii"]
+
+
+def test_what_stands_beside_is_a_source_of_the_sample():
+    assert companions(["/d/case.npz"], settings_of("nnunet")) == ["/d/case.nii.gz"]
+    assert companions(["/d/a_probseg.nii.gz"], settings_of("bids_probseg")) == ["/d/a_probseg.json"]
+    assert companions(["/d/a_probseg.nii.gz"], settings_of("monai")) == []
+
+
+CLASSES = ["BG", "GM", "WM"]
+
+
+def test_a_labelmap_that_says_the_configured_classes_passes():
+    check_labelmap({"LabelMap": CLASSES, "Manual": True}, CLASSES, "s.json")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ({"LabelMap": ["GM", "BG", "WM"]}, "the same classes in another order"),
+        ({"LabelMap": ["BG", "GM", "WM", "CSF"]}, "other classes"),
+        ({"LabelMap": ["BG", "GM"]}, "other classes"),
+        ({"LabelMap": {"0": "BG"}}, "expected a list of names"),
+        ({"LabelMap": [0, 1, 2]}, "expected a list of names"),
+        ({}, "has no LabelMap"),
+        ({"LabelMap": None}, "has no LabelMap"),
+        (["BG"], "has no LabelMap"),
+    ],
+)
+def test_any_other_labelmap_is_a_class_mismatch_with_words(content, words):
+    error = rejected(check_labelmap, content, CLASSES, "/d/s.json")
+    assert error.code == "class_mismatch"
+    assert words in error.message
+    assert "/d/s.json" in error.message
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [(None, "file_missing"), ("no json", "not_this_format"), ("\x00", "not_this_format"), ("{}", "class_mismatch")],
+)
+def test_a_sidecar_that_cannot_be_used_rejects_the_sample(tmp_path, text, code):
+    path = tmp_path / "a_probseg.nii.gz"
+    if text is not None:
+        (tmp_path / "a_probseg.json").write_text(text)
+    assert rejected(check_conventions, [str(path)], settings_of("bids_probseg")).code == code
+
+
+def test_a_labelmap_lists_what_is_stored_not_the_complemented_background(tmp_path):
+    settings = settings_of("bids_probseg", classes=["GM", "WM"], background="complement")
+    (tmp_path / "a_probseg.json").write_text('{"LabelMap": ["GM", "WM"]}')
+    check_conventions([str(tmp_path / "a_probseg.nii.gz")], settings)
+
+
+def test_a_sidecar_and_one_file_a_class_contradict_each_other():
+    with pytest.raises(ConfigError, match=r"probabilities\.sidecar"):
+        settings_of("bids_probseg", tokens=["a", "b", "c", "d"])
+
+
+def test_the_poisoned_pickle_would_tell_if_it_were_opened(tmp_path):
+    import pickle
+
+    pickle.loads(pickle.dumps(Poison(tmp_path / "x was opened")))
+    assert list(tmp_path.rglob("*was opened"))

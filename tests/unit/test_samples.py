@@ -1,0 +1,134 @@
+"""The samples table is text, checked as a whole, and never trusted as a path to a shell."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from volume_entropy.errors import ConfigError
+from volume_entropy.samples import (
+    Sample,
+    check_samples,
+    metadata_digest,
+    probability_files,
+    read_samples,
+    recipe,
+    sample_of,
+    source_paths,
+)
+
+SCHEMA = Path(__file__).parents[2] / "workflow/schemas/samples.schema.yaml"
+SETTINGS = {"members": ["0", "1"], "tokens": ["GM", "WM"]}
+
+
+@pytest.fixture
+def table(tmp_path):
+    def write(*lines):
+        path = tmp_path / "samples.tsv"
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        return path
+
+    return write
+
+
+def refused(path, group=None):
+    with pytest.raises(ConfigError) as caught:
+        check_samples(path, SCHEMA, SETTINGS, group)
+    return str(caught.value)
+
+
+def test_cells_are_text_and_paths_are_relative_to_the_table(table, tmp_path):
+    path = table("sample\tprobabilities\timage\tsite\tage", "001\ta b/é.nii\t\tNA\t1e5", "NA\t/x/{class}.nii\tt1.nii\t\t-3")
+    check_samples(path, SCHEMA, SETTINGS)
+    samples = read_samples(path)
+    assert list(samples) == ["001", "NA"]
+    assert samples["001"] == Sample("001", f"{tmp_path}/a b/é.nii", metadata={"site": "NA", "age": "1e5"})
+    assert samples["NA"].image == f"{tmp_path}/t1.nii"
+
+
+def test_classes_and_members_fill_the_pattern_in_their_order():
+    sample = Sample("a", "/d/{member}/label-{class}_{other}.nii", mask="/d/mask.nii")
+    assert probability_files(sample, SETTINGS) == [
+        ("0", ["/d/0/label-GM_{other}.nii", "/d/0/label-WM_{other}.nii"]),
+        ("1", ["/d/1/label-GM_{other}.nii", "/d/1/label-WM_{other}.nii"]),
+    ]
+    assert source_paths(sample, SETTINGS)[-1] == "/d/mask.nii"
+    assert probability_files(Sample("b", "/d/p.nii"), SETTINGS) == [(None, ["/d/p.nii"])]
+
+
+def test_a_token_that_looks_like_a_placeholder_is_not_filled_again():
+    settings = {"members": ["{class}"], "tokens": ["{member}"]}
+    assert probability_files(Sample("a", "{member}{class}"), settings) == [("{class}", ["{class}{member}"])]
+
+
+def test_every_problem_of_the_table_stands_in_one_message(table):
+    path = table(
+        "sample\tprobabilities\tmask",
+        "../evil\tp.nii\t",
+        "a\tp.nii\t",
+        "A\tp.nii\t",
+        "b\tp.nii\t",
+        "b\tp.nii\t",
+        "$(id)\tp.nii\t",
+        "c\t\tmask_{class}.nii",
+        "\u0430\tp.nii\t",
+    )
+    message = refused(path)
+    assert "line 2: sample '../evil'" in message
+    assert "lines 3, 4: A and a differ only in case" in message
+    assert "lines 5, 6: b stands twice" in message
+    assert "'$(id)'" in message
+    assert "sample 'c' has no probabilities" in message
+    assert "{class} is not filled in column mask" in message
+    assert "line 9" in message
+
+
+@given(st.text(alphabet=st.characters(exclude_categories=("Cc", "Cs")), min_size=1, max_size=12))
+def test_only_plain_ids_pass(tmp_path_factory, name):
+    path = tmp_path_factory.getbasetemp() / "hypothesis.tsv"
+    path.write_text(f"sample\tprobabilities\n{name}\tp.nii\n", encoding="utf-8")
+    plain = all(character.isascii() and (character.isalnum() or character in "_-") for character in name)
+    if plain:
+        check_samples(path, SCHEMA, SETTINGS)
+    else:
+        refused(path)
+
+
+def test_a_member_pattern_needs_configured_members(table):
+    path = table("sample\tprobabilities", "a\tp_{member}.nii")
+    with pytest.raises(ConfigError, match=r"probabilities\.members is null"):
+        check_samples(path, SCHEMA, {"members": None, "tokens": ["x"]})
+
+
+def test_metadata_cannot_take_the_name_of_a_result(table):
+    assert "n_voxels" in refused(table("sample\tprobabilities\tn_voxels", "a\tp\t1"))
+    assert "'site' stands twice" in refused(table("sample\tprobabilities\tsite\tsite", "a\tp\t1\t2"))
+
+
+def test_the_group_must_be_a_column(table):
+    assert "'site'" in refused(table("sample\tprobabilities", "a\tp"), group="site")
+
+
+def test_a_table_that_is_none_is_refused(table, tmp_path):
+    assert "no column probabilities" in refused(table("sample,probabilities", "a,p"))
+    assert "does not exist" in refused(tmp_path / "absent.tsv")
+    (tmp_path / "empty.tsv").touch()
+    assert "cannot be read" in refused(tmp_path / "empty.tsv")
+
+
+def test_a_recipe_knows_size_time_and_absence(tmp_path):
+    source = tmp_path / "p.nii"
+    source.write_bytes(b"1234")
+    sample = Sample("a", str(source), image=str(tmp_path / "gone.nii"))
+    made = recipe(sample, source_paths(sample, SETTINGS), SETTINGS, 1)
+    assert made["sources"][0] == [str(source), 4, source.stat().st_mtime_ns, True]
+    assert made["sources"][1] == [str(tmp_path / "gone.nii"), None, None, False]
+    assert sample_of(made) == sample
+
+
+def test_the_digest_sees_metadata_and_order():
+    def cohort(*sites):
+        return {f"s{i}": Sample(f"s{i}", "p", metadata={"site": site}) for i, site in enumerate(sites)}
+
+    assert metadata_digest(cohort("A", "B")) == metadata_digest(cohort("A", "B"))
+    assert metadata_digest(cohort("A", "B")) != metadata_digest(cohort("B", "A"))

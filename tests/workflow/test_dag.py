@@ -1,0 +1,187 @@
+"""What runs, and what does not run again: tests that count jobs."""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections import Counter
+
+import numpy as np
+import pytest
+from study import Study, environment, save, softmax_volume
+
+CHAIN = {"convert": 1, "compute_entropy": 1, "render_qc": 1}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A finished cohort of two samples; each test works on a copy."""
+    study = Study(tmp_path_factory.mktemp("finished"))
+    for seed, sample in enumerate(("sub-01", "sub-02")):
+        study.add(sample, softmax_volume(seed), site="A")
+    run = study.run()
+    assert run.code == 0, run.output
+    assert run.jobs == Counter({"convert": 2, "compute_entropy": 2, "render_qc": 2, "aggregate": 1, "all": 1})
+    return study
+
+
+@pytest.fixture
+def study(finished, tmp_path):
+    shutil.copytree(finished.folder, tmp_path / "study", copy_function=shutil.copy2)
+    copy = Study(tmp_path / "study")
+    copy.rows = dict(finished.rows)
+    copy.write_table()
+    # The copy's sources are other paths than those the results were made from.
+    assert copy.run().code == 0
+    return copy
+
+
+def ran(run):
+    assert run.code == 0, run.output
+    return {rule: count for rule, count in run.jobs.items() if rule != "all"}
+
+
+def test_a_second_run_does_nothing_also_without_the_stores(study):
+    assert ran(study.run()) == {}
+    shutil.rmtree(study.folder / "work")
+    assert ran(study.run()) == {}
+
+
+def test_a_new_row_runs_its_own_jobs_and_the_tables(study):
+    study.add("sub-03", softmax_volume(3), site="B")
+    assert ran(study.run()) == {**CHAIN, "aggregate": 1}
+    assert [row["sample"] for row in study.table("subjects")] == ["sub-01", "sub-02", "sub-03"]
+
+
+def test_a_removed_row_runs_the_tables_only(study):
+    study.remove("sub-02")
+    assert ran(study.run()) == {"aggregate": 1}
+    assert [row["sample"] for row in study.table("subjects")] == ["sub-01"]
+    assert (study.folder / "results/sub-02/sub-02_summary.json").exists()
+
+
+def test_changed_metadata_runs_the_tables_only(study):
+    study.add("sub-02", site="C")
+    assert ran(study.run()) == {"aggregate": 1}
+    assert study.table("subjects")[1]["site"] == "C"
+
+
+def test_figure_settings_do_not_recompute_entropy(study):
+    study.configure(figures={"slices": 2})
+    assert ran(study.run()) == {"render_qc": 2}
+
+
+def test_figures_are_made_again_without_the_stores(study):
+    shutil.rmtree(study.folder / "work")
+    study.configure(figures={"slices": 2})
+    before = study.digests()
+    assert ran(study.run())["render_qc"] == 2
+    assert study.digests() == before
+
+
+def test_chunk_shape_is_no_reason_and_changes_no_byte(study):
+    before = study.digests()
+    study.configure(storage={"chunk": 8})
+    assert ran(study.run()) == {}
+    run = study.run("--forceall")
+    assert run.code == 0, run.output
+    assert study.digests() == before
+
+
+def test_one_core_gives_the_same_bytes(study):
+    before = study.digests()
+    run = study.run("--forceall", cores=1)
+    assert run.code == 0, run.output
+    assert study.digests() == before
+    assert study.leftovers() == []
+
+
+@pytest.mark.parametrize("seconds", [-86400, 86400])
+def test_a_replaced_source_is_computed_again_whatever_its_time(study, seconds):
+    path = study.folder / "data/sub-02.nii.gz"
+    then = path.stat().st_mtime + seconds
+    total = study.table("subjects")[1]["predictive_entropy_total"]
+    save(softmax_volume(99), path)
+    os.utime(path, (then, then))
+    assert ran(study.run()) == {**CHAIN, "aggregate": 1}
+    assert study.table("subjects")[1]["predictive_entropy_total"] != total
+
+
+def test_a_setting_recomputes_what_depends_on_it(study):
+    study.configure(entropy={"unit": "nat"})
+    assert ran(study.run()) == {"convert": 2, "compute_entropy": 2, "render_qc": 2, "aggregate": 1}
+    assert {row["unit"] for row in study.table("subjects")} == {"nat"}
+
+
+def test_without_snakemakes_record_a_stale_number_is_still_computed_again(study):
+    shutil.rmtree(study.folder / ".snakemake")
+    assert ran(study.run()) == {}
+    shutil.rmtree(study.folder / ".snakemake")
+    study.configure(entropy={"unit": "nat"})
+    run = study.run()
+    assert ran(run)["compute_entropy"] == 2
+    assert "settings.unit was" in run.output
+    assert {row["unit"] for row in study.table("subjects")} == {"nat"}
+
+
+def test_without_snakemakes_record_a_removed_row_leaves_the_tables(study):
+    shutil.rmtree(study.folder / ".snakemake")
+    study.remove("sub-01")
+    assert ran(study.run()) == {"aggregate": 1}
+    assert [row["sample"] for row in study.table("subjects")] == ["sub-02"]
+
+
+def test_a_source_that_changes_while_a_run_is_killed_after_convert_never_leaves_an_old_number(study, tmp_path):
+    """The store of the old source survives the kill; the number must be that of the new source."""
+    path = study.folder / "data/sub-02.nii.gz"
+    save(softmax_volume(50), path)
+    run = study.run("--until", "convert", "--notemp")
+    assert run.jobs["convert"] == 1
+    assert (study.folder / "work/sub-02/probabilities.zarr").exists()
+    old = path.stat().st_mtime
+    save(softmax_volume(51), path)
+    os.utime(path, (old - 100, old - 100))
+    assert ran(study.run()) == {**CHAIN, "aggregate": 1}
+    fresh = Study(tmp_path / "fresh")
+    fresh.add("sub-02", softmax_volume(51))
+    assert fresh.run().code == 0
+    key = "predictive_entropy_total"
+    assert study.table("subjects")[1][key] == fresh.table("subjects")[0][key]
+
+
+def test_the_main_process_killed_and_started_again_gives_the_same_bytes(study):
+    before = study.digests()
+    for folder in ("results", "work"):
+        shutil.rmtree(study.folder / folder)
+    process = subprocess.Popen(study.command(), env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    while not (study.folder / "work").exists():
+        time.sleep(0.05)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    assert study.run("--unlock").code == 0
+    assert study.run().code == 0
+    assert study.digests() == before
+    assert study.leftovers() == []
+
+
+def test_a_lost_source_of_a_finished_cohort_stops_before_anything_is_touched(study):
+    before = study.digests()
+    (study.folder / "data/sub-01.nii.gz").unlink()
+    run = study.run()
+    assert run.code != 0
+    assert "sub-01" in run.output
+    assert "does not exist" in run.output
+    assert run.jobs == Counter()
+    assert study.digests() == before
+
+
+def test_numpy_agrees_with_the_table(study):
+    """The sum over the whole field, as the formula says, in float64."""
+    for seed, row in enumerate(study.table("subjects")):
+        p = softmax_volume(seed).astype(np.float64)
+        q = p / p.sum(axis=-1, keepdims=True)
+        total = -(q * np.log2(q + 1e-12)).sum()
+        assert abs(float(row["predictive_entropy_total"]) - total) <= 1e-6 * total + 3e-8 * q[..., 0].size

@@ -1,0 +1,115 @@
+# What every stage shares: the checked config, the samples, and what makes a job stale. Only functions and constants,
+# no rules. The main process checks everything before any job; a job reads the table, and stats only its own sources.
+import sys
+from functools import cache
+from math import ceil
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+from snakemake_interface_executor_plugins.registry import ExecutorPluginRegistry
+
+CODE = Path(workflow.basedir)
+sys.path.insert(0, str(CODE / "scripts"))
+
+from volume_entropy import config as settings_of
+from volume_entropy import cluster, preflight, runs
+from volume_entropy.errors import ConfigError
+from volume_entropy.samples import check_samples, metadata_digest, read_samples, recipe, source_paths
+
+try:
+    CONFIG = settings_of.load_config(
+        config, CODE / "workflow/schemas/config.schema.yaml", CODE / "workflow/presets"
+    )
+    CONVERSION = settings_of.conversion_settings(CONFIG)
+    ENTROPY = settings_of.entropy_settings(CONFIG)
+    if workflow.is_main_process:
+        check_samples(
+            Path(CONFIG["samples"]),
+            CODE / "workflow/schemas/samples.schema.yaml",
+            CONVERSION,
+            CONFIG["group"],
+        )
+    SAMPLES = read_samples(Path(CONFIG["samples"]))
+except ConfigError as error:
+    raise WorkflowError(str(error)) from None
+
+RESULTS, WORK = CONFIG["results"], CONFIG["work"]
+FIGURE_FORMAT = CONFIG["figures"]["format"]
+# Scripts take these from the config, since neither changes a number: params would make every sample stale.
+config["storage"], config["results"] = CONFIG["storage"], RESULTS
+
+
+# Not a list of all ids: at 10 000 samples the regular expression costs more than the jobs.
+wildcard_constraints:
+    sample=r"[A-Za-z0-9_-]+",
+
+
+@cache
+def sources_of(sample):
+    """Every source path of a sample, whether it exists or not."""
+    return source_paths(SAMPLES[sample], CONVERSION)
+
+
+@cache
+def conversion_recipe(sample):
+    return recipe(SAMPLES[sample], sources_of(sample), CONVERSION, settings_of.REVISION)
+
+
+@cache
+def entropy_recipe(sample):
+    return {**conversion_recipe(sample), "settings": ENTROPY}
+
+
+def existing_sources(wildcards):
+    """Sources that can be read; a missing one is no DAG input, its sample is rejected and the others run."""
+    return [path for path, size, _, readable in conversion_recipe(wildcards.sample)["sources"] if readable]
+
+
+def minutes(sample, attempt, per_gib):
+    """Minutes that a cluster grants a stage: five for the start, and so many per GiB of sources."""
+    sizes = [size for _, size, _, _ in conversion_recipe(sample)["sources"] if size is not None]
+    return attempt * (5 + ceil(per_gib * sum(sizes) / 2**30))
+
+
+def tables():
+    return [f"{RESULTS}/{name}.csv" for name in ("subjects", "classes", "review_queue", "rejected")]
+
+
+def summary_of(sample):
+    return f"{RESULTS}/{sample}/{sample}_summary.json"
+
+
+def cohort():
+    """What the tables depend on besides the summaries, small enough for Snakemake's record."""
+    return {"metadata": metadata_digest(SAMPLES), "group": CONFIG["group"], "revision": settings_of.REVISION}
+
+
+STALE = set()
+if workflow.is_main_process:
+    cluster.guard(ExecutorPluginRegistry())
+    try:
+        STALE = preflight.check(
+            {summary_of(sample): entropy_recipe(sample) for sample in SAMPLES},
+            (f"{RESULTS}/subjects.csv", f"{RESULTS}/rejected.csv"),
+        )
+    except ConfigError as error:
+        raise WorkflowError(str(error)) from None
+
+
+def force_if_stale(path):
+    """Have Snakemake make a file again that is not what its own record says, or of which it has no record.
+
+    To be called by an input function: only then does the DAG exist, and it asks for what is forced after all inputs.
+    """
+    if path in STALE:
+        workflow.dag.forcefiles.add(path)
+
+
+def store_of(wildcards):
+    force_if_stale(summary_of(wildcards.sample))
+    return f"{WORK}/{wildcards.sample}/probabilities.zarr"
+
+
+def summaries(wildcards):
+    force_if_stale(tables()[0])
+    return [summary_of(sample) for sample in SAMPLES]

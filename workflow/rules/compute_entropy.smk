@@ -1,0 +1,25 @@
+# Probability store → measures of every voxel, maps, and the summary of the sample.
+rule compute_entropy:
+    input:
+        # Not ancient: Snakemake looks no further than an ancient input that exists, so that a run which makes a half
+        # or stale store again would end well with this job's old numbers, or with none.
+        store=store_of,
+    output:
+        measures=directory(f"{WORK}/{{sample}}/measures.zarr"),
+        summary=summary_of("{sample}"),
+        maps=directory(f"{RESULTS}/{{sample}}/maps"),
+    params:
+        recipe=lambda wildcards: entropy_recipe(wildcards.sample),
+    log:
+        "logs/compute_entropy/{sample}.log",
+    benchmark:
+        "benchmarks/compute_entropy/{sample}.tsv"
+    threads: 2
+    resources:
+        # Per thread one block, all classes of one member.
+        mem_mb=lambda wildcards, attempt, threads: (600 + 100 * threads) * attempt,
+        runtime=lambda wildcards, attempt: minutes(wildcards.sample, attempt, per_gib=20),
+    conda:
+        "../../envs/environment.yaml"
+    script:
+        "../../scripts/compute_entropy.py"

@@ -1,0 +1,23 @@
+# Probability files → one chunked, checksummed Zarr store a sample; or the reason why the sample cannot be used.
+rule convert:
+    input:
+        existing_sources,
+    output:
+        store=(
+            directory(f"{WORK}/{{sample}}/probabilities.zarr")
+            if CONFIG["storage"]["keep_probabilities"]
+            else temp(directory(f"{WORK}/{{sample}}/probabilities.zarr"))
+        ),
+    params:
+        recipe=lambda wildcards: conversion_recipe(wildcards.sample),
+    log:
+        "logs/convert/{sample}.log",
+    benchmark:
+        "benchmarks/convert/{sample}.tsv"
+    resources:
+        mem_mb=lambda wildcards, attempt: 700 * attempt,
+        runtime=lambda wildcards, attempt: minutes(wildcards.sample, attempt, per_gib=10),
+    conda:
+        "../../envs/environment.yaml"
+    script:
+        "../../scripts/convert.py"
