@@ -12,6 +12,7 @@ include: "workflow/rules/convert.smk"
 include: "workflow/rules/compute_entropy.smk"
 include: "workflow/rules/render_qc.smk"
 include: "workflow/rules/aggregate.smk"
+include: "workflow/rules/discover.smk"
 
 
 rule all:
@@ -40,8 +41,10 @@ if CONFIG["on_rejected"] == "fail":
 
 
 onsuccess:
-    runs.finish(RESULTS, SAMPLES)
+    if not DISCOVERING:
+        runs.finish(RESULTS, SAMPLES, logger)
 
 
 onerror:
-    runs.salvage(RESULTS, SAMPLES, CONFIG["group"], str(log))
+    if not DISCOVERING:
+        runs.salvage(RESULTS, SAMPLES, CONFIG["group"], logger)

@@ -153,7 +153,8 @@ def scan(t1: Volume, rng: np.random.Generator, *, noise: float, shade: float) ->
     shaded = t1 * np.exp(np.float32(shade) * smooth_field(t1.shape, rng, knots=5))
     shaded += sigma * rng.standard_normal(t1.shape, dtype=np.float32)
     imaginary = sigma * rng.standard_normal(t1.shape, dtype=np.float32)
-    return np.hypot(shaded, imaginary, out=imaginary)
+    magnitude: Volume = np.hypot(shaded, imaginary)
+    return magnitude
 
 
 def classify(image: Volume, priors: dict[str, Volume], *, noise: float, temperature: float = 1.0) -> Volume:

@@ -4,8 +4,12 @@ import json
 import random
 from pathlib import Path
 
+from hypothesis import settings as hypothesis_settings
 from volume_entropy.columns import SAMPLE_COLUMNS
 from volume_entropy.measures import statistics_of, summarised_measures
+
+# The same examples on every run; no deadline, since the cores are shared.
+reproducible = hypothesis_settings(deadline=None, derandomize=True)
 
 CLASSES = ("background", "csf", "gm", "wm")
 VOLUMES = {"background": 9e6, "csf": 3e5, "gm": 7e5, "wm": 5e5}

@@ -4,6 +4,7 @@ import itertools
 import math
 
 import numpy as np
+from scipy.special import xlogy
 
 NEIGHBOURS = ((1, 0, 0), (-1, 0, 0), (0, 1, 0), (0, -1, 0), (0, 0, 1), (0, 0, -1))
 EDGE = 10
@@ -115,3 +116,42 @@ def iou(labels, index):
 def volume_cv(labels, index):
     volumes = [np.count_nonzero(member == index) for member in labels]
     return float(np.std(volumes) / np.mean(volumes)) if any(volumes) else None
+
+
+def plogp(p):
+    return xlogy(p, p) / math.log(2)
+
+
+def softmax_entropy(p):
+    """(class, …) → bit."""
+    return -plogp(p / p.sum(axis=0)).sum(axis=0)
+
+
+def region_entropy(p):
+    return -(plogp(p) + plogp(1 - p)).sum(axis=0)
+
+
+def oracle(sample):
+    """Maps, segmentation and member labels of a sample without invalid voxels, in float64."""
+    p = sample.p.astype(np.float64)
+    if sample.complement:
+        p = np.concatenate([np.maximum(0, 1 - p.sum(axis=1, keepdims=True)), p], axis=1)
+    sums = p.sum(axis=1, keepdims=True)
+    empty = (sums[:, 0] == 0).all(axis=0) & (sample.kind == "softmax")
+    if sample.kind == "softmax":
+        p = np.divide(p, sums, out=np.full_like(p, 1 / p.shape[1]), where=sums > 0)
+    entropy = softmax_entropy if sample.kind == "softmax" else region_entropy
+    mean = p.mean(axis=0)
+    maps = {"predictive_entropy": entropy(mean)}
+    maps["mutual_information"] = np.maximum(
+        maps["predictive_entropy"] - np.mean([entropy(member) for member in p], axis=0), 0
+    )
+    for values in maps.values():
+        values[empty] = 0
+    if sample.kind == "regions":
+        return maps, (mean > 0.5).astype(np.uint8), (p > 0.5).astype(np.uint8), mean
+    labels = p.argmax(axis=1).astype(np.uint8)
+    segmentation = mean.argmax(axis=0).astype(np.uint8)
+    for volume in (segmentation, *labels):
+        volume[empty] = 255
+    return maps, segmentation, labels, np.where(empty, 0, mean)

@@ -11,9 +11,11 @@ from volume_entropy.layout import Layout, choose_layout
 from volume_entropy.readers.base import Geometry
 from volume_entropy.store import ProbabilityWriter
 
+SHAPE = (13, 21, 17)
 NAMES = ("background", "csf", "gm", "wm", "bone", "skin")
 # Turned, anisotropic and left-handed.
 AFFINE = np.array([[-0.8, 0.3, 0.0, 10.0], [0.2, 1.1, 0.1, -20.0], [0.0, -0.2, 2.5, 30.0], [0, 0, 0, 1]])
+VOXEL = abs(float(np.linalg.det(AFFINE[:3, :3])))
 
 
 @dataclass
@@ -119,7 +121,7 @@ class SampleStore:
         return read_json(folder / "summary.json")
 
 
-def softmax_members(seed: int, shape=(13, 21, 17), n_members=1, n_classes=4) -> np.ndarray:
+def softmax_members(seed: int, shape=SHAPE, n_members=1, n_classes=4) -> np.ndarray:
     """(member, class, z, y, x) float32 with smooth structures, so that there are boundaries and interiors."""
     rng = np.random.default_rng(seed)
     z, y, x = np.indices(shape)
@@ -129,6 +131,30 @@ def softmax_members(seed: int, shape=(13, 21, 17), n_members=1, n_classes=4) -> 
     return (shares / shares.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
-def region_members(seed: int, shape=(13, 21, 17), n_members=1, n_regions=3) -> np.ndarray:
+def region_members(seed: int, shape=SHAPE, n_members=1, n_regions=3) -> np.ndarray:
     """(member, region, z, y, x) float32 of independent sigmoids."""
     return softmax_members(seed, shape, n_members, n_regions + 1)[:, 1:] ** 0.5
+
+
+def random_mask(seed, shape=SHAPE):
+    return np.random.default_rng(seed).random(shape) < 0.7
+
+
+def with_empty_margin(p):
+    p = p.copy()
+    p[:, :, :2], p[..., -3:] = 0, 0
+    return p
+
+
+SAMPLES = {
+    "one member": SampleStore(softmax_members(1)),
+    "empty margin": SampleStore(with_empty_margin(softmax_members(2))),
+    "mask": SampleStore(softmax_members(3), mask=random_mask(3)),
+    "members": SampleStore(softmax_members(4, n_members=5)),
+    "members, mask, empty margin": SampleStore(with_empty_margin(softmax_members(5, n_members=3)), mask=random_mask(5)),
+    "complement": SampleStore(softmax_members(6)[:, 1:], complement=True),
+    "regions": SampleStore(region_members(7), kind="regions"),
+    "regions, members, mask": SampleStore(region_members(8, n_members=4), kind="regions", mask=random_mask(8)),
+    "every class is foreground": SampleStore(softmax_members(9), settings={"background_class": None}),
+    "nat": SampleStore(softmax_members(10, n_members=2), settings={"unit": "nat", "threshold": 0.7}),
+}

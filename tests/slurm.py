@@ -6,7 +6,6 @@ environment. A configuration that is not ours is never touched, and a lock keeps
 
 import fcntl
 import os
-import re
 import shutil
 import signal
 import socket
@@ -72,7 +71,7 @@ class Slurm:
         for node in NODES:
             self.start_node(node)
         try:
-            wait_until(lambda: ask("sinfo", "--noheader", "--format=%T %D").strip() == f"idle {len(NODES)}", 30, "the nodes")
+            wait_until(lambda: ask("sinfo", "-h", "-o", "%T %D").strip() == f"idle {len(NODES)}", 30, "the nodes")
         except TimeoutError:
             raise SlurmUnavailable(f"the daemons started, but no cluster came of it: {self.last_words()}") from None
 
@@ -122,38 +121,35 @@ def configuration(folder: Path) -> str:
     """The text of slurm.conf: three nodes on loopback, no accounting, no control groups."""
     host = socket.gethostname().split(".")[0]
     controller, *nodes = free_ports(1 + len(NODES))
-    node_lines = [
-        f"NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs={NODE_CPUS} RealMemory={NODE_MIB}"
-        for node, port in zip(NODES, nodes, strict=True)
-    ]
-    return "\n".join(
-        [
-            f"{MARK} in {folder}",
-            "ClusterName=test",
-            f"SlurmctldHost={host}(127.0.0.1)",
-            f"SlurmctldPort={controller}",
-            "SlurmUser=root",
-            "SlurmdUser=root",
-            # cred_expire: a job whose node died may start again after that many seconds.
-            f"AuthInfo=socket={folder}/munge.socket,cred_expire=5",
-            f"StateSaveLocation={folder}/state",
-            f"SlurmctldPidFile={folder}/slurmctld.pid",
-            f"SlurmdPidFile={folder}/%n.pid",
-            f"SlurmdSpoolDir={folder}/spool/%n",
-            "ProctrackType=proctrack/linuxproc",
-            "TaskPlugin=task/none",
-            "JobAcctGatherType=jobacct_gather/none",
-            "AccountingStorageType=accounting_storage/none",
-            "MpiDefault=none",
-            "SlurmdParameters=config_overrides",
-            "SelectType=select/cons_tres",
-            "SelectTypeParameters=CR_Core_Memory",
-            "ReturnToService=2",
-            "KillWait=2",
-            *node_lines,
-            f"PartitionName=main Nodes={','.join(NODES)} Default=YES MaxTime=INFINITE State=UP",
-        ]
-    ) + "\n"
+    text = f"""\
+{MARK} in {folder}
+ClusterName=test
+SlurmctldHost={host}(127.0.0.1)
+SlurmctldPort={controller}
+SlurmUser=root
+SlurmdUser=root
+# A job whose node died may start again after cred_expire seconds.
+AuthInfo=socket={folder}/munge.socket,cred_expire=5
+StateSaveLocation={folder}/state
+SlurmctldPidFile={folder}/slurmctld.pid
+SlurmdPidFile={folder}/%n.pid
+SlurmdSpoolDir={folder}/spool/%n
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+JobAcctGatherType=jobacct_gather/none
+AccountingStorageType=accounting_storage/none
+MpiDefault=none
+SlurmdParameters=config_overrides
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core_Memory
+ReturnToService=2
+KillWait=2
+PartitionName=main Nodes={",".join(NODES)} Default=YES MaxTime=INFINITE State=UP
+"""
+    for node, port in zip(NODES, nodes, strict=True):
+        text += f"NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} "
+        text += f"CPUs={NODE_CPUS} RealMemory={NODE_MIB}\n"
+    return text
 
 
 def check_possible() -> None:
@@ -205,11 +201,6 @@ def wait_until(condition, seconds: float, what: str) -> None:
         if time.monotonic() > deadline:
             raise TimeoutError(f"waited {seconds} s for {what}")
         time.sleep(0.1)
-
-
-def run_name(output: str) -> str:
-    """The name of the Slurm jobs of a run, from what Snakemake said."""
-    return re.findall(r"SLURM run ID: (\S+)", output)[-1]
 
 
 def processes_of(job: str) -> list[int]:

@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.colorbar import Colorbar
-from matplotlib.colors import ListedColormap, Normalize
+from matplotlib.colors import Colormap, ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
@@ -125,9 +125,9 @@ class Page:
         `over`: the colour of values beyond, shown as an arrow; None if there are none.
         """
         x, y, width, height = box
-        colours = ListedColormap(scale / 255.0)
+        colours: Colormap = ListedColormap(scale / 255.0)
         if over is not None:
-            colours.set_over(_shares(over))
+            colours = colours.with_extremes(over=_shares(over))
         axes = self.figure.add_axes(
             (x / self.width, 1 - (y + height) / self.height, width / self.width, height / self.height)
         )
@@ -163,7 +163,7 @@ def _shares(colour: Colour) -> tuple[float, float, float]:
 def _ticks(top: float) -> list[float]:
     """Give at most six places on a scale 0 … `top`: round ones, and its end."""
     step = next((step for step in (0.1, 0.2, 0.25) if top / step <= 5), 0.5)
-    return [*(i * step for i in range(6) if i * step < top - 0.4 * step), top]
+    return [*(i * step for i in range(6) if i * step < top - 0.6 * step), top]
 
 
 def png(pixels: NDArray[np.uint8], dpi: float) -> bytes:

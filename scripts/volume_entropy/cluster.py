@@ -38,7 +38,7 @@ def guarded(executor: Any) -> Any:
     """Return a subclass of the plugin's `Executor` that accounts for every job."""
     from snakemake_interface_common.exceptions import WorkflowError
 
-    class GuardedExecutor(executor):  # type: ignore[misc, valid-type]
+    class GuardedExecutor(executor):  # type: ignore[misc]
         is_guarded = True
 
         def __post_init__(self, *args: Any, **kwargs: Any) -> None:
@@ -74,7 +74,8 @@ def guarded(executor: Any) -> Any:
             absent = self._absent_twice(kept)
             for job in kept:
                 if job.external_jobid in absent:
-                    self.report_job_error(job, msg=f"Slurm no longer knows job {job.external_jobid}, and its end was not seen. ")
+                    message = f"Slurm no longer knows job {job.external_jobid}, and its end was not seen. "
+                    self.report_job_error(job, msg=message)
                 else:
                     yield job
 
@@ -140,7 +141,7 @@ def end_dead_run(logger: Any) -> None:
 
 
 def _slurm(*command: str) -> str | None:
-    """What one of Slurm's commands says; None if it fails."""
+    """Run one of Slurm's commands; return what it says, None if it fails."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603
     except (OSError, subprocess.TimeoutExpired):

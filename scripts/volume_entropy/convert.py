@@ -9,6 +9,8 @@ import numpy as np
 
 from .errors import DataError
 from .files import fingerprint
+from .joblog import logger, phase
+from .presets import check_conventions, geometry_files
 from .readers import Geometry, Reader, check_same_place, one_ahead, open_reader, read_geometry
 from .samples import Sample, probability_files
 from .store import Layout, ProbabilityWriter, choose_layout
@@ -58,35 +60,26 @@ def convert_sample(sample: Sample, output: str | os.PathLike[str], *, recipe: Ma
         A file is missing, damaged or not what it should be, or the files do not belong together.
     """
     settings = recipe["settings"]
-    complement = settings["background"] == "complement"
-    n_stored = len(settings["classes"]) - complement
-    sources = _open_sources(sample, settings, n_stored)
+    n_stored = len(settings["classes"]) - (settings["background"] == "complement")
+    with phase("headers"):
+        sources = _open_sources(sample, settings, n_stored)
     x, y, z = sources.geometry.shape
-    readers = [reader for _, _, reader in sources.probabilities]
-    interleaved = any(reader.interleaved for reader in readers)
     dtype = np.dtype(settings["dtype"])
+    interleaved = any(reader.interleaved for _, _, reader in sources.probabilities)
     layout = choose_layout((z, y, x), n_stored, dtype.itemsize, chunk, interleaved)
-    attributes = {
-        "classes": list(settings["classes"]),
-        "members": sources.members,
-        "kind": settings["kind"],
-        "complement": complement,
-        "affine": sources.geometry.affine.tolist(),
-        "geometry": sources.geometry.header(),
-        "voxel_volume_mm3": sources.geometry.voxel_volume_mm3,
-        "source": [fingerprint(path) for path in sources.paths],
-        "recipe": dict(recipe),
-        "quantum": max(reader.quantum for reader in readers),
-    }
-    with ProbabilityWriter(
-        output,
-        layout=layout,
-        n_members=len(sources.members),
-        n_stored_classes=n_stored,
-        dtype=dtype.name,
-        attributes=attributes,
-        with_mask=sources.mask is not None,
-    ) as writer:
+    logger.info("%d members of %d stored classes, %s", len(sources.members), n_stored, layout)
+    with (
+        phase("voxels"),
+        ProbabilityWriter(
+            output,
+            layout=layout,
+            n_members=len(sources.members),
+            n_stored_classes=n_stored,
+            dtype=dtype.name,
+            attributes=_attributes(sources, recipe),
+            with_mask=sources.mask is not None,
+        ) as writer,
+    ):
         counts = {} if sources.mask is None else {"mask_voxels": _write_mask(writer, sources.mask, layout)}
         for member, first_class, reader in sources.probabilities:
             for slab in one_ahead(reader.slabs(*layout.slab)):
@@ -94,11 +87,31 @@ def convert_sample(sample: Sample, output: str | os.PathLike[str], *, recipe: Ma
         writer.seal({"counts": counts})
 
 
+def _attributes(sources: _Sources, recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the store says of itself; see `store.ProbabilityStore`."""
+    settings = recipe["settings"]
+    return {
+        "classes": list(settings["classes"]),
+        "members": sources.members,
+        "kind": settings["kind"],
+        "complement": settings["background"] == "complement",
+        "affine": sources.geometry.affine.tolist(),
+        "geometry": sources.geometry.header(),
+        "voxel_volume_mm3": sources.geometry.voxel_volume_mm3,
+        "source": [fingerprint(path) for path in sources.paths],
+        "recipe": dict(recipe),
+        "quantum": max(reader.quantum for _, _, reader in sources.probabilities),
+    }
+
+
 def _open_sources(sample: Sample, settings: Mapping[str, Any], n_stored: int) -> _Sources:
     """Read every header before any voxel, so that what cannot be used is found in milliseconds."""
+    wanted = probability_files(sample, settings)
+    files = [path for _, paths in wanted for path in paths]
+    check_conventions(files, settings)
     probabilities: list[tuple[int, int, Reader]] = []
     members: list[str] = []
-    for token, paths in probability_files(sample, settings):
+    for token, paths in wanted:
         n_classes = n_stored if len(paths) == 1 else 1
         readers = [
             open_reader(path, n_classes=n_classes, class_axis=settings["class_axis"], axes=settings["axes"])
@@ -108,6 +121,7 @@ def _open_sources(sample: Sample, settings: Mapping[str, Any], n_stored: int) ->
         members += _member_names(token, readers[0], settings)
     mask = None if sample.mask is None else open_reader(sample.mask, n_classes=1, axes=settings["axes"])
     places = [(reader.path, reader.geometry) for _, _, reader in probabilities]
+    places += [(path, read_geometry(path)) for path in geometry_files(files, settings)]
     if mask is not None:
         places.append((mask.path, mask.geometry))
     if sample.image is not None:

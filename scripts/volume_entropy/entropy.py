@@ -15,6 +15,7 @@ from .files import replaced_when_whole, write_json
 from .images import NiftiMap, highest_value, nifti_header
 from .joblog import logger, phase
 from .measures import MEASURES, SCHEMA_VERSION, default_measures, map_suffix, summarised_measures
+from .memory import return_freed_arrays
 from .sealed import StoreError, open_sealed, write_rejection
 from .store import ProbabilityStore, open_probabilities
 
@@ -61,6 +62,7 @@ def compute_sample(
     """
     import zarr
 
+    return_freed_arrays()
     # Chunks are decoded by threads of zarr's own.
     zarr.config.set({"threading.max_workers": threads})
     recipe = json.loads(json.dumps(recipe))

@@ -146,9 +146,10 @@ def nifti_header(
     qform = affine if geometry["qform"] is None else np.asarray(geometry["qform"], np.float64)
     *quatern, qfac = quaternion_of(qform) if codes[0] > 0 else (0.0,) * 6 + (1.0,)
     dim = [3, *shape, 1, 1, 1, 1]
-    pixdim = [qfac, *(float(zoom) for zoom in geometry["zooms"]), 0.0, 0.0, 0.0, 0.0]
+    pixdim = [qfac, *(float(zoom) for zoom in geometry["zooms"]), 1.0, 1.0, 1.0, 1.0]
     rows = [float(value) for value in affine[:3].ravel()]
-    units = int(geometry["xyzt_units"])
+    # Without the unit of a time axis, which the map has not.
+    units = int(geometry["xyzt_units"]) & 7
     text, name = description.encode("ascii", "replace")[:79], intent.encode("ascii", "replace")[:15]
     if max(shape) <= NIFTI1_LONGEST_AXIS:
         start = NIFTI1.size + len(NO_EXTENSION)

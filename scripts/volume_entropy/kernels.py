@@ -17,11 +17,11 @@ FIXED_POINT_BITS = 40
 # Inside the loop a value is rounded to 2⁻³⁰: 1 is then an int32, and 2³³ voxels fit the int64 sum.
 VALUE_BITS = 30
 
-# What a voxel is, as bits of its state. A voxel is invalid if it has one of `INVALID`.
-NOT_FINITE, NEGATIVE, ABOVE_ONE, BAD_SUM, EMPTY, FILLED, RENORMALISED = 1, 2, 4, 8, 16, 32, 64
-INVALID = NOT_FINITE | NEGATIVE | ABOVE_ONE | BAD_SUM
+# What a voxel is, as bits of its state. It is invalid if it has one of `INVALID`; kernels only say UNEXPLAINED.
+NOT_FINITE, NEGATIVE, ABOVE_ONE, BAD_SUM, EMPTY, FILLED, RENORMALISED, UNEXPLAINED = (1 << bit for bit in range(8))
+INVALID = NOT_FINITE | NEGATIVE | ABOVE_ONE | BAD_SUM | UNEXPLAINED
 # Entries of `counts`, in voxels.
-N_EMPTY, N_INVALID, N_RENORMALISED, N_NOT_FINITE, N_NEGATIVE, N_ABOVE_ONE, N_BAD_SUM = range(7)
+N_EMPTY, N_INVALID, N_RENORMALISED = range(3)
 # Entries of `extremes`: the smallest and largest finite value, the smallest and largest sum that is finite and not 0.
 VALUE_MINIMUM, VALUE_MAXIMUM, SUM_MINIMUM, SUM_MAXIMUM = range(4)
 
@@ -61,8 +61,6 @@ class Settings(NamedTuple):
         A voxel with a value or a sum outside is invalid.
     renormalised
         A sum further than this from 1 counts as renormalised.
-    complement
-        Class 0 is max(0, 1 - Σp) and not among the rows.
     scale, most
         An entropy in bit is multiplied by `scale`, and is at most `most` then.
     nothing
@@ -74,28 +72,18 @@ class Settings(NamedTuple):
     sum_low: np.float32
     sum_high: np.float32
     renormalised: np.float32
-    complement: bool
     scale: np.float32
     most: np.float32
     nothing: np.int32
 
 
 class Scratch(NamedTuple):
-    """Room for one tile: accumulators, label, state, background and weight of its voxels, rows widened to float32."""
+    """Room for one tile: its accumulators, and label, state and weight of its voxels."""
 
     sums: Floats
     label: Integers
     state: States
-    background: Floats
     weight: Floats
-    rows: Floats
-
-
-@inlined
-def make_scratch(n_rows: int) -> Scratch:
-    """Room for tiles; `n_rows` are widened, 0 if float32 comes in."""
-    return Scratch(np.empty(SCRATCH, np.float32), np.empty(TILE, np.int32), np.empty(TILE, np.uint8),
-                   np.zeros(TILE, np.float32), np.empty(TILE, np.float32), np.empty((n_rows, TILE), np.float32))
 
 
 @inlined
@@ -113,29 +101,24 @@ def log2(x: np.float32) -> np.float32:
 
 
 @inlined
-def start_empty(n: int, first_label: int, sums: Floats, label: Integers) -> None:
-    """Start the accumulators of a tile of n voxels without a class."""
+def start(rows: Floats, first: int, n: int, first_label: int, sums: Floats, label: Integers) -> None:
+    """Start the accumulators of a tile: with the first class where their number is odd, else with none."""
+    if rows.shape[0] % 2 == 1:
+        row = rows[0][first : first + n]
+        for v in range(n):
+            a = row[v]
+            sums[SMALLEST + v] = a
+            a = ZERO if a < ZERO else a
+            sums[LARGEST + v] = a
+            sums[PLOGP + v] = a * log2(a)
+    else:
+        for v in range(n):
+            sums[SMALLEST + v] = INFINITY
+            sums[LARGEST + v] = ZERO
+            sums[PLOGP + v] = ZERO
     for v in range(n):
-        sums[LARGEST + v] = ZERO
         sums[REST + v] = ZERO
         sums[REST_LOST + v] = ZERO
-        sums[PLOGP + v] = ZERO
-        sums[PLOGP_LOST + v] = ZERO
-        sums[SMALLEST + v] = INFINITY
-        label[v] = np.int32(first_label)
-
-
-@inlined
-def start_with(row: Floats, first_label: int, sums: Floats, label: Integers) -> None:
-    """Start the accumulators of a tile with one class, the first of an odd number."""
-    for v in range(row.size):
-        a = row[v]
-        sums[SMALLEST + v] = a
-        a = ZERO if a < ZERO else a
-        sums[LARGEST + v] = a
-        sums[REST + v] = ZERO
-        sums[REST_LOST + v] = ZERO
-        sums[PLOGP + v] = a * log2(a)
         sums[PLOGP_LOST + v] = ZERO
         label[v] = np.int32(first_label)
 
@@ -170,25 +153,19 @@ def add_pair(row_a: Floats, row_b: Floats, label_a: int, sums: Floats, label: In
 
 
 @inlined
-def accumulate(rows: Floats, start: int, n: int, first_label: int, scratch: Scratch) -> None:
-    """Fill the accumulators of a tile from `rows[:, start : start + n]`.
+def accumulate(rows: Floats, first: int, n: int, first_label: int, sums: Floats, label: Integers) -> None:
+    """Fill the accumulators of a tile from `rows[:, first : first + n]`.
 
     Values below 0 count as 0, but show in SMALLEST. `label` gets the class of the largest value, the lowest at a tie.
     """
-    odd = rows.shape[0] % 2
-    if odd:
-        start_with(rows[0][start : start + n], first_label, scratch.sums, scratch.label)
-    else:
-        start_empty(n, first_label, scratch.sums, scratch.label)
-    for c in range(odd, rows.shape[0], 2):
-        add_pair(rows[c][start : start + n], rows[c + 1][start : start + n], first_label + c, scratch.sums,
-                 scratch.label)
+    start(rows, first, n, first_label, sums, label)
+    for c in range(rows.shape[0] % 2, rows.shape[0], 2):
+        add_pair(rows[c][first : first + n], rows[c + 1][first : first + n], first_label + c, sums, label)
 
 
 @inlined
-def add_background(n: int, scratch: Scratch) -> None:
-    """Complete the accumulators with class 0, max(0, 1 - Σp), which goes to `background`."""
-    sums, label, background = scratch.sums, scratch.label, scratch.background
+def add_background(n: int, sums: Floats, label: Integers, background: Floats) -> None:
+    """Complete the accumulators with class 0, max(0, 1 - Σp), which `background` gets."""
     for v in range(n):
         largest, rest, its_label = sums[LARGEST + v], sums[REST + v], label[v]
         gap = ONE - largest

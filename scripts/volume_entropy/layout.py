@@ -1,6 +1,5 @@
 """How a volume is cut into blocks (one shard, one Dask task) and chunks."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 
@@ -54,14 +53,6 @@ class Layout:
         """Return the boxes of the volume, clipped to it, in (z, y, x) order."""
         return [self._box(index) for index in product(*map(range, self.grid))]
 
-    def touching(self, slices: Slices) -> Iterator[tuple[int, int, int]]:
-        """Grid indices of the blocks that a box shares voxels with."""
-        ranges = []
-        for part, size, edge in zip(slices, self.shape, self.block, strict=True):
-            start, stop, _ = part.indices(size)
-            ranges.append(range(start // edge, _ceil(max(stop, start), edge)))
-        yield from product(*ranges)
-
     def covers_whole_blocks(self, slices: Slices) -> bool:
         """Whether a box is made of whole blocks, so that writing it never reads a shard back."""
         return all(
@@ -106,9 +97,9 @@ def choose_layout(shape: Shape, n_classes: int, itemsize: int, chunk: int, inter
     else:
         held = slice_bytes * (n_classes if interleaved else 1)
         edges = _box_edges(shape, n_classes * itemsize, max(1, SLAB_BYTES // held), chunk)
-    chunk_z, block_z = _cut(edges[0], chunk)
-    chunk_x, block_x = _cut(edges[2], chunk**2 // chunk_z)
-    chunk_y, block_y = _cut(edges[1], chunk**3 // (chunk_z * chunk_x))
+    chunk_z, block_z = _cut(edges[0], chunk, depth)
+    chunk_x, block_x = _cut(edges[2], chunk**2 // chunk_z, width)
+    chunk_y, block_y = _cut(edges[1], chunk**3 // (chunk_z * chunk_x), height)
     return Layout(shape, (chunk_z, chunk_y, chunk_x), (block_z, block_y, block_x))
 
 
@@ -123,10 +114,14 @@ def _box_edges(shape: Shape, voxel_bytes: int, deepest: int, chunk: int) -> Shap
     return z, y, x
 
 
-def _cut(edge: int, chunk: int) -> tuple[int, int]:
-    """Return the chunk edge that cuts `edge` evenly (233 -> 4 x 59, not 4 x 64), and the block edge it fills."""
-    parts = _ceil(edge, chunk)
-    return _ceil(edge, parts), _ceil(edge, parts) * parts
+def _cut(edge: int, longest: int, size: int) -> tuple[int, int]:
+    """Return the chunk edge that cuts a block's edge evenly (233 -> 4 x 59, not 4 x 64), and the block edge it fills.
+
+    That is a little more than `edge` where the block spans the axis, since nothing lies there, and no more elsewhere.
+    """
+    parts = _ceil(edge, longest)
+    chunk = _ceil(edge, parts) if edge == size else edge // parts
+    return chunk, chunk * parts
 
 
 def _even(size: int, longest: int) -> int:

@@ -1,11 +1,10 @@
-"""Numba kernels at both ends of a tile: widening its input to float32, and writing its maps and class sums."""
+"""Numba kernels at both ends of a tile: widening its input to float32, and writing its map, labels and class sums."""
 
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .check_kernels import tally
 from .compilation import inlined
 from .kernels import (
     EMPTY,
@@ -13,7 +12,6 @@ from .kernels import (
     INVALID,
     LARGEST,
     NAN,
-    ONE,
     PLOGP,
     PLOGP_LOST,
     REST,
@@ -23,7 +21,6 @@ from .kernels import (
     Floats,
     Integers,
     Labels,
-    Scratch,
     Settings,
     States,
     entropy_parts,
@@ -36,34 +33,35 @@ _FILLED_OR_INVALID = np.int32(FILLED | INVALID)
 
 
 class Output(NamedTuple):
-    """What the kernels fill; an array of no voxels is not wanted.
+    """What the kernels fill.
 
     Attributes
     ----------
-    entropy, least_confidence, margin
-        (voxel,) maps.
+    entropy
+        (voxel,) predictive entropy.
     segmentation
         (voxel,) labels, or (region, voxel) flags.
     expected
-        (class,) Σ p̄ · 2³⁰ over the domain.
+        (class,) Σ p̄ · 2³⁰ over the domain; of no classes if nobody asks.
     counts, extremes
         As `kernels` numbers their entries.
+    odd
+        (tile,) 1 where a voxel is invalid or a value not finite; such a tile is not in `extremes`.
     """
 
     entropy: Floats
-    least_confidence: Floats
-    margin: Floats
     segmentation: Labels
     expected: NDArray[np.int64]
     counts: NDArray[np.int64]
     extremes: NDArray[np.float64]
+    odd: States
 
 
 @inlined
-def widen_half(halves: NDArray[np.uint16], start: int, n: int, rows: Floats) -> None:
-    """Fill `rows[:, :n]` with the float16 values whose bits are in `halves[:, start : start + n]`, exactly."""
+def widen_half(halves: NDArray[np.uint16], first: int, n: int, rows: Floats) -> None:
+    """Fill `rows[:, :n]` with the float16 values whose bits are in `halves[:, first : first + n]`, exactly."""
     for c in range(halves.shape[0]):
-        half = halves[c][start : start + n]
+        half = halves[c][first : first + n]
         row = rows[c]
         for v in range(n):
             bits = np.int32(half[v])
@@ -78,31 +76,9 @@ def widen_half(halves: NDArray[np.uint16], start: int, n: int, rows: Floats) -> 
 
 
 @inlined
-def write_tile(rows: Floats, start: int, n: int, at: int, first_label: int, settings: Settings,
-               mask: NDArray[np.bool_], scratch: Scratch, output: Output) -> None:
-    """Write what p̄ gives at voxels `at` to `at + n` of the output, from its accumulators, states and `rows`."""
-    sums, label, state, weight = scratch.sums, scratch.label, scratch.state, scratch.weight[:n]
-    _write_entropy(n, settings, sums, label, state, output.entropy[at : at + n], output.segmentation[at : at + n])
-    if output.margin.size > 0:
-        _find_second(rows, start, first_label, label, scratch.background, weight)
-        _write_confidence(weight, sums, state, output.margin[at : at + n])
-    if output.least_confidence.size > 0:
-        weight[:] = ZERO
-        _write_confidence(weight, sums, state, output.least_confidence[at : at + n])
-    if output.expected.size > 0:
-        for v in range(n):
-            weight[v] = _VALUE_SCALE / (sums[LARGEST + v] + sums[REST + v])
-        keep_domain(state, mask[at : at + n], weight)
-        for c in range(rows.shape[0]):
-            output.expected[first_label + c] += weighted_sum(rows[c][start : start + n], weight)
-        if first_label == 1:
-            output.expected[0] += weighted_sum(scratch.background[:n], weight)
-    tally(state[:n], output.counts)
-
-
-@inlined
-def _write_entropy(n: int, settings: Settings, sums: Floats, label: Integers, state: States, entropy: Floats,
-                   segmentation: Labels) -> None:
+def write_entropy(n: int, settings: Settings, sums: Floats, label: Integers, state: States, entropy: Floats,
+                  segmentation: Labels) -> None:
+    """Write the entropy and the label of a tile's voxels: NaN where invalid, 0 where empty."""
     scale, most, nothing = settings.scale, settings.most, settings.nothing
     for v in range(n):
         bits = np.int32(state[v])
@@ -117,33 +93,12 @@ def _write_entropy(n: int, settings: Settings, sums: Floats, label: Integers, st
 
 
 @inlined
-def _write_confidence(second: Floats, sums: Floats, state: States, out: Floats) -> None:
-    for v in range(out.size):
-        bits = np.int32(state[v])
-        value = ONE - (sums[LARGEST + v] - second[v]) / (sums[LARGEST + v] + sums[REST + v])
-        value = NAN if np.int32(bits & _INVALID) != _NONE else value
-        out[v] = ZERO if bits == _EMPTY else value
-
-
-@inlined
-def _find_second(rows: Floats, start: int, first_label: int, label: Integers, background: Floats,
-                 second: Floats) -> None:
-    for v in range(second.size):
-        second[v] = background[v] if first_label == 1 and label[v] != 0 else ZERO
-    for c in range(rows.shape[0]):
-        row = rows[c][start : start + second.size]
-        its_label = np.int32(first_label + c)
-        for v in range(second.size):
-            larger = (row[v] > second[v]) & (label[v] != its_label)
-            second[v] = row[v] if larger else second[v]
-
-
-@inlined
-def keep_domain(state: States, mask: NDArray[np.bool_], weight: Floats) -> None:
-    """Set `weight` to 0 where a voxel is empty, invalid or outside the mask; a mask of no voxels leaves all in."""
+def weigh_domain(sums: Floats, state: States, mask: NDArray[np.bool_] | None, weight: Floats) -> None:
+    """Fill `weight` with 2³⁰/Σp, 0 where a voxel is empty, invalid or outside the mask."""
     for v in range(weight.size):
-        weight[v] = weight[v] if np.int32(np.int32(state[v]) & _FILLED_OR_INVALID) == _FILLED else ZERO
-    if mask.size > 0:
+        inside = np.int32(np.int32(state[v]) & _FILLED_OR_INVALID) == _FILLED
+        weight[v] = _VALUE_SCALE / (sums[LARGEST + v] + sums[REST + v]) if inside else ZERO
+    if mask is not None:
         for v in range(weight.size):
             weight[v] = weight[v] if mask[v] else ZERO
 

@@ -1,24 +1,22 @@
 """The end of a run: a summary for the user, and the tables of what finished if jobs failed for good."""
 
-import logging
 from collections.abc import Mapping
+from logging import Logger
 from pathlib import Path
 
 from .files import read_json, remove, write_text
 from .samples import Sample
 
-logger = logging.getLogger("volume_entropy")
-
-
-def finish(results: str, samples: Mapping[str, Sample]) -> None:
+def finish(results: str, samples: Mapping[str, Sample], logger: Logger) -> None:
     """Say what the run left; remove the tables of an earlier, incomplete one."""
     remove(f"{results}/incomplete")
     states = [_status(results, sample) for sample in samples]
     rejected = states.count("rejected")
-    logger.info("%d samples done, %d rejected%s", states.count("ok"), rejected, _where(results, rejected))
+    # Snakemake's log prints a message as it is, without filling in arguments.
+    logger.info(f"{states.count('ok')} samples done, {rejected} rejected{_where(results, rejected)}")
 
 
-def salvage(results: str, samples: Mapping[str, Sample], group: str | None, log: str) -> None:
+def salvage(results: str, samples: Mapping[str, Sample], group: str | None, logger: Logger) -> None:
     """Write the tables of the finished samples, and `failed.csv`, to `<results>/incomplete`."""
     from .tables import write_tables
 
@@ -31,12 +29,8 @@ def salvage(results: str, samples: Mapping[str, Sample], group: str | None, log:
     lines = [f"{sample},{_last_log(sample)}" for sample in failed]
     write_text(folder / "failed.csv", "\n".join(["sample,log", *lines]) + "\n")
     logger.error(
-        "The run is incomplete: %d of %d samples have a summary; their tables and failed.csv are in %s. Snakemake's "
-        "log is %s.",
-        len(done),
-        len(samples),
-        folder,
-        log,
+        f"The run is incomplete: {len(done)} of {len(samples)} samples have a summary; their tables and failed.csv, "
+        f"which names the log of each failure, are in {folder}"
     )
 
 

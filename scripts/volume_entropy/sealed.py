@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from itertools import product
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 PathLike = str | os.PathLike[str]
 
-# The chunks of a job are compressed by few threads, whatever the node has; more gain nothing on chunks of a megabyte.
+# Of one job, unless it says otherwise. More gain nothing on chunks of a megabyte, and zarr's own default is the number
+# of cores of the node, of which a job has a few.
 CODEC_THREADS = 2
 
 
@@ -46,22 +47,25 @@ def create_array(
 ) -> "zarr.Array[Any]":
     """Create a sharded, compressed and checksummed array, one shard a block.
 
-    Axes `before`, names and sizes, stand in front of (z, y, x). lz4 with bit shuffle costs least of the codecs that
-    were measured; the CRC-32C is taken of what lies on disk. Empty chunks are written and the fill value is none that
-    could pass for data (NaN, or the highest integer), so that nothing missing is ever read as zeros.
+    Axes `before`, names and sizes, stand in front of (z, y, x). Byte shuffle and lz4 cost least of the codecs that were
+    measured (a 139 MB brain: 0.21 s to write, 0.15 s to read; with bit shuffle 0.24 s, 0.16 s and 2 to 30 % larger;
+    zstd 0.37 s, 0.23 s); a byte array has nothing to shuffle but bits. The CRC-32C is taken of what lies on disk. Empty
+    chunks are written and the fill value is none that could pass for data (NaN, or the highest integer), so that
+    nothing missing is ever read as zeros.
     """
     from zarr.codecs import BloscCodec, Crc32cCodec
 
     before = before or {}
     kind = np.dtype(dtype)
     ones = (1,) * len(before)
+    shuffle: Literal["bitshuffle", "shuffle"] = "bitshuffle" if kind.itemsize == 1 else "shuffle"
     return group.create_array(
         name,
         shape=(*before.values(), *layout.shape),
         dtype=dtype,
         chunks=(*ones, *layout.chunk),
         shards=(*ones, *layout.block),
-        compressors=[BloscCodec(cname="lz4", clevel=1, shuffle="bitshuffle", typesize=kind.itemsize), Crc32cCodec()],
+        compressors=[BloscCodec(cname="lz4", clevel=1, shuffle=shuffle, typesize=kind.itemsize), Crc32cCodec()],
         fill_value=float("nan") if kind.kind == "f" else int(np.iinfo(kind).max),
         # One flat folder an array: five folders deep for each shard costs more inodes than the shards.
         chunk_key_encoding={"name": "default", "separator": "."},
@@ -200,6 +204,13 @@ def read_rejection(attributes: Mapping[str, Any]) -> Rejection | None:
     return None if record is None else Rejection(**record)
 
 
+def use_codec_threads(count: int) -> None:
+    """Let this process compress and decompress chunks in `count` threads; to be called before its first store."""
+    import zarr
+
+    zarr.config.set({"threading.max_workers": count})
+
+
 def layout_of(array: Any) -> Layout:
     """Return the layout that an array was created with."""
     z, y, x = array.shape[-3:]
@@ -234,5 +245,5 @@ def _zarr() -> Any:
     import zarr
 
     if zarr.config.get("threading.max_workers") is None:
-        zarr.config.set({"threading.max_workers": CODEC_THREADS})
+        use_codec_threads(CODEC_THREADS)
     return zarr

@@ -3,37 +3,50 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from .check_kernels import classify, give_reasons, widen_extremes
+from .check_kernels import classify, widen_extremes
 from .compilation import kernel
-from .kernels import BAD_SUM, TILE, Floats, Settings, accumulate, add_background, make_scratch
-from .output_kernels import Output, widen_half, write_tile
+from .kernels import TILE, Floats, Scratch, Settings, accumulate, add_background
+from .output_kernels import Output, weigh_domain, weighted_sum, widen_half, write_entropy
 
 
 @kernel
-def measure_single(floats: Floats, halves: NDArray[np.uint16], start: int, stop: int, settings: Settings,
-                   mask: NDArray[np.bool_], output: Output) -> None:
+def measure_single(rows: Floats, halves: NDArray[np.uint16] | None, start: int, stop: int, settings: Settings,
+                   mask: NDArray[np.bool_] | None, background: Floats | None, scratch: Scratch,
+                   output: Output) -> None:
     """Fill `output` for voxels `start` to `stop` of one member whose sums are within 1/64 of 1.
+
+    What is None is left out when the kernel is compiled.
 
     Parameters
     ----------
-    floats, halves
-        (stored class, voxel) probabilities as float32, or the bits of float16; the other one has no voxels.
+    rows, halves
+        (stored class, voxel) probabilities; or their float16 bits in `halves`, and `rows` has room for a tile.
+    start, stop
+        Multiples of TILE, but for the end.
     mask
-        (voxel,) True in the domain, or no voxels.
+        (voxel,) True in the domain.
+    background
+        Room for a tile of class 0, if that is max(0, 1 - Σp) and not stored.
     """
-    first_label = 1 if settings.complement else 0
-    half = halves.shape[1] > 0
-    scratch = make_scratch(halves.shape[0] if half else 0)
+    sums, label, state = scratch.sums, scratch.label, scratch.state
+    first_label = 0 if background is None else 1
     for at in range(start, stop, TILE):
         n = min(TILE, stop - at)
-        rows, first = floats, at
-        if half:
-            widen_half(halves, at, n, scratch.rows)
-            rows, first = scratch.rows, 0
-        accumulate(rows, first, n, first_label, scratch)
-        widen_extremes(rows, first, n, scratch.sums, output.extremes)
-        if settings.complement:
-            add_background(n, scratch)
-        if classify(n, settings, scratch.sums, scratch.state) & BAD_SUM:
-            give_reasons(rows, first, n, settings, scratch.sums, scratch.state)
-        write_tile(rows, first, n, at, first_label, settings, mask, scratch, output)
+        first = at
+        if halves is not None:
+            widen_half(halves, at, n, rows)
+            first = 0
+        accumulate(rows, first, n, first_label, sums, label)
+        finite = widen_extremes(n, sums, output.extremes)
+        if background is not None:
+            add_background(n, sums, label, background)
+        n_invalid = classify(n, settings, sums, state, output.counts)
+        output.odd[at // TILE] = n_invalid > 0 or not finite
+        write_entropy(n, settings, sums, label, state, output.entropy[at : at + n], output.segmentation[at : at + n])
+        if output.expected.size > 0:
+            weight = scratch.weight[:n]
+            weigh_domain(sums, state, None if mask is None else mask[at : at + n], weight)
+            for c in range(rows.shape[0]):
+                output.expected[first_label + c] += weighted_sum(rows[c][first : first + n], weight)
+            if background is not None:
+                output.expected[0] += weighted_sum(background[:n], weight)

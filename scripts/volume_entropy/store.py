@@ -20,6 +20,7 @@ from .sealed import (
     layout_of,
     open_sealed,
     read_rejection,
+    use_codec_threads,
     write_rejection,
 )
 
@@ -35,6 +36,7 @@ __all__ = [
     "choose_layout",
     "open_measures",
     "open_probabilities",
+    "use_codec_threads",
     "write_measure_block",
     "write_rejection",
 ]

@@ -1,136 +1,269 @@
 """The owner of axes, dtypes and checks around the kernels: the measures of one block, its members streamed."""
 
 import math
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from . import simple_kernels as kernels
-from .simple_kernels import ABOVE_ONE, BAD_SUM, EMPTY, INVALID, NEGATIVE, NOT_FINITE, RENORMALISED
+from .agreement import Agreement, count_labels, stack
+from .block_result import BlockResult
+from .buffers import (
+    is_near_one,
+    make_background,
+    make_members,
+    make_output,
+    make_scratch,
+    make_settings,
+    make_split,
+    rows_and_halves,
+)
+from .confidence_kernels import measure_confidence
+from .divergence_kernels import add_divergence
+from .kernels import (
+    ABOVE_ONE,
+    BAD_SUM,
+    EMPTY,
+    FILLED,
+    FIXED_POINT_BITS,
+    INVALID,
+    N_EMPTY,
+    N_INVALID,
+    N_RENORMALISED,
+    NEGATIVE,
+    NOT_FINITE,
+    RENORMALISED,
+    UNEXPLAINED,
+    VALUE_BITS,
+)
+from .measures import MEASURES
+from .member_kernels import add_member, finish_members
+from .oddities import explain, odd_runs
+from .region_kernels import add_region_member, finish_regions
+from .single_kernels import measure_single
 
-SUM_SLACK = 1e-6
-NEGATIVE_TOLERANCE = 0.01
+__all__ = ["BlockMeasures", "BlockResult"]
 
-
-@dataclass
-class BlockResult:
-    """Maps, segmentation and exact counts of one block."""
-
-    maps: dict[str, NDArray[np.float32]]
-    segmentation: NDArray[np.uint8] | NDArray[np.uint16]
-    n_empty: int
-    n_invalid: int
-    n_renormalised: int
-    n_nan: int
-    n_negative: int
-    n_above_one: int
-    n_bad_sum: int
-    minimum: float
-    maximum: float
-    sum_minimum: float
-    sum_maximum: float
-    expected_voxels: list[int]
-    member_voxels: NDArray[np.int64] | None
-    intersection: NDArray[np.int64] | None
-    union: NDArray[np.int64] | None
-    pair_intersection: NDArray[np.int64] | None
-    n_not_binary: int
+Flags = NDArray[np.bool_]
+Maps = dict[str, NDArray[np.float32]]
 
 
 class BlockMeasures:
-    """Streams the members of one block through the kernels."""
+    """Streams the members of one block through the kernels; one thread at a time, any number of blocks at once.
+
+    Parameters
+    ----------
+    shape
+        (z, y, x) of the block.
+    n_members, n_classes
+        `n_classes` counts the complemented background, or is the number of regions.
+    kind
+        `softmax` or `regions`.
+    complement
+        `add` gets all classes but the background, max(0, 1 - Σp), which is class 0.
+    sum_tolerance, quantum, unit
+        See `make_settings`.
+    measures
+        Names of the maps that are wanted.
+    """
 
     def __init__(self, shape: tuple[int, int, int], *, n_members: int, n_classes: int, kind: str, complement: bool,
                  sum_tolerance: float | None, quantum: float, unit: str, measures: tuple[str, ...]) -> None:
-        self.shape, self.n_members, self.n_classes = shape, n_members, n_classes
-        self.softmax, self.complement, self.measures = kind == "softmax", complement, measures
-        self.scale = 1.0 if unit == "bit" else math.log(2.0)
-        n = math.prod(shape)
-        rounding = n_classes / 2 * quantum
-        if sum_tolerance is None:
-            low = max(NEGATIVE_TOLERANCE, rounding)
-            high = 1 + low if kind == "regions" else math.inf
-            self.limits = kernels.Limits(-low - SUM_SLACK, high, 0.0, math.inf, 1e-6 * n_classes)
+        unknown = [name for name in measures if name not in MEASURES or kind not in MEASURES[name].kinds]
+        if unknown:
+            raise ValueError(f"not a measure of kind {kind}: {', '.join(unknown)}")
+        self._shape, self._kind, self._measures = shape, kind, tuple(measures)
+        self._n_members, self._n_classes, self._complement = n_members, n_classes, complement
+        self._n_voxels = math.prod(shape)
+        self._member_shape = (n_classes - complement, *shape)
+        self._settings = make_settings(n_classes=n_classes, kind=kind, complement=complement,
+                                       sum_tolerance=sum_tolerance, quantum=quantum, unit=unit)
+        self._output = make_output(self._n_voxels, n_classes, kind, sums=True)
+        self._scratch, self._background = make_scratch(), make_background(complement)
+        self._reasons = dict.fromkeys((NOT_FINITE, NEGATIVE, ABOVE_ONE, BAD_SUM), 0)
+        self._bits = 1 if kind == "regions" else max(1, (n_classes - 1).bit_length())
+        self._n_added = self._n_not_binary = 0
+        self._finished = False
+        # The only member is measured by `finish`, straight from its probabilities, if its sums are near 1.
+        self._direct = (
+            n_members == 1
+            and kind == "softmax"
+            and is_near_one(self._settings, complement)
+            and not any(MEASURES[name].needs_members for name in measures)
+        )
+        self._only: NDArray[Any] | None = None
+        if not self._direct:
+            self._make_accumulators()
+
+    def _make_accumulators(self) -> None:
+        regions = self._kind == "regions"
+        self._members = make_members(self._n_voxels, self._n_classes)
+        parts = {"expected_entropy", "mutual_information", "variance"}
+        self._split = make_split(self._n_voxels) if regions or parts & set(self._measures) else None
+        n_words = -(-self._n_members // (32 // self._bits)) * (self._n_classes if regions else 1)
+        self._votes = np.zeros((n_words, self._n_voxels), np.uint32) if self._n_members > 1 else None
+        asked = "expected_pairwise_kl" in self._measures
+        self._log_mean = np.empty((self._n_classes, self._n_voxels), np.float32) if asked else None
+        self._divergence = np.zeros(self._n_voxels, np.float32)
+
+    def add(self, p: NDArray[Any]) -> None:
+        """Add the next member.
+
+        Parameters
+        ----------
+        p
+            (stored class, z, y, x) float32 or float16 (else it is cast to float32). With one member it is read by
+            `finish`, and must not change before.
+
+        Raises
+        ------
+        ValueError
+            The shape is another, or all members were added already.
+        """
+        if p.shape != self._member_shape:
+            raise ValueError(f"member {self._n_added} has the shape {p.shape}, expected {self._member_shape}")
+        if self._n_added >= self._n_members:
+            raise ValueError(f"all {self._n_members} members were added already")
+        if self._n_classes == 1:
+            self._n_not_binary += int(np.count_nonzero((p != 0) & (p != 1)))
+        flat = p.reshape(p.shape[0], self._n_voxels)
+        if self._direct:
+            self._only = flat
         else:
-            tol = max(sum_tolerance, rounding) + SUM_SLACK
-            self.limits = kernels.Limits(-tol, 1 + tol, 1 - tol, 1 + tol, 1e-6 * n_classes)
-        self.bits = max(1, (n_classes - 1).bit_length()) if self.softmax else 1
-        words = -(-n_members // (32 // self.bits))
-        f8 = np.float64
-        self.first, self.shift = np.zeros((n_classes, n), f8), np.zeros((n_classes, n), f8)
-        self.entropy, self.entropy_shift = np.zeros(n, f8), np.zeros(n, f8)
-        self.squares = np.zeros(n if "variance" in measures else 0, f8)
-        epkl = "expected_pairwise_kl" in measures
-        self.log_shift = np.zeros((n_classes, n if epkl else 0), f8)
-        self.cross = np.zeros(n if epkl else 0, f8)
-        self.votes = np.zeros((1 if self.softmax else n_classes, words, n), np.uint32)
-        self.status = np.zeros(n, np.uint8)
-        self.extremes = np.array([math.inf, -math.inf, math.inf, -math.inf])
-        self.member = 0
-        self.n_not_binary = 0
+            self._add(flat)
+        self._n_added += 1
 
-    def add(self, p: NDArray[np.float32] | NDArray[np.float16]) -> None:
-        """Add the next member, (stored class, z, y, x)."""
-        expected = (self.n_classes - self.complement, *self.shape)
-        if p.shape != expected:
-            raise ValueError(f"member {self.member} has shape {p.shape}, expected {expected}")
-        if self.member >= self.n_members:
-            raise ValueError(f"more than {self.n_members} members")
-        p = np.ascontiguousarray(p, dtype=np.float32).reshape(expected[0], -1)
-        if self.n_classes == 1:
-            self.n_not_binary += int(np.count_nonzero((p != 0) & (p != 1)))
-        kernels.simple_add_member(p, self.member, self.n_classes, self.complement, self.softmax, self.limits, self.bits,
-                           self.first, self.shift, self.entropy, self.entropy_shift, self.squares, self.log_shift,
-                           self.cross, self.votes, self.status, self.extremes)
-        self.member += 1
+    def _add(self, flat: NDArray[Any]) -> None:
+        member, settings, scratch, members = self._n_added, self._settings, self._scratch, self._members
+        if self._log_mean is not None:
+            add_divergence(np.ascontiguousarray(flat, np.float32), member, self._background, members.mean,
+                           self._log_mean, self._divergence)
+        rows, halves = rows_and_halves(flat)
+        if self._kind == "regions":
+            add_region_member(rows, halves, member, settings, self._votes, scratch, members, self._output)
+        else:
+            add_member(rows, halves, member, self._bits, settings, self._background, self._votes, scratch, members,
+                       self._output)
+        for run in odd_runs(self._output.odd, self._n_voxels):
+            self._explain(flat[:, run], members.state[run])
 
-    def finish(self, mask: NDArray[np.bool_] | None = None) -> BlockResult:
-        """Measures and counts; the mask (z, y, x) narrows the domain of the counts."""
-        if self.member != self.n_members:
-            raise ValueError(f"{self.member} members were added, expected {self.n_members}")
-        n, m = math.prod(self.shape), self.n_members
-        flat = np.ones(n, bool) if mask is None else np.ascontiguousarray(mask, dtype=bool).reshape(-1)
-        wide = self.softmax and self.n_classes > 254
-        seg = np.zeros((1 if self.softmax else self.n_classes, n), np.uint16 if wide else np.uint8)
-        pe, largest, second = np.zeros(n), np.zeros(n), np.zeros(n)
-        expected = np.zeros(self.n_classes, np.int64)
-        kernels.simple_mean_measures(self.first, self.shift, m, self.softmax, self.status, flat, seg,
-                              65535 if wide else 255, pe, largest, second, expected)
-        invalid, empty = (self.status & INVALID) != 0, (self.status & (INVALID | EMPTY)) == EMPTY
-        domain = flat & ~invalid & ~empty
-        counts: list[NDArray[np.int64] | None] = [None] * 4
-        mode = np.full(n, m)
-        if m > 1:
-            c = self.n_classes
-            arrays = [np.zeros(s, np.int64) for s in ((m, c), (c,), (c,), (c, m, m))]
-            kernels.simple_agreement(self.votes, self.bits, m, domain, self.softmax, *arrays, mode)
-            counts = list(arrays)
-        ee = self.entropy + self.entropy_shift / m
-        top = math.log2(self.n_classes) if self.softmax else self.n_classes
-        mean = self.shift / m
-        formulas = {
-            "predictive_entropy": lambda: pe * self.scale,
-            "expected_entropy": lambda: ee * self.scale,
-            "mutual_information": lambda: np.maximum(pe - ee, 0) * self.scale,
-            "variance": lambda: np.maximum(self.squares / m - (mean**2).sum(0), 0),
-            "expected_pairwise_kl": lambda: np.maximum(
-                self.cross / m - (mean * self.log_shift / m).sum(0), 0) * self.scale,
-            "least_confidence": lambda: 1 - largest,
-            "margin": lambda: 1 - (largest - second),
-            "variation_ratio": lambda: 1 - mode / m,
-            "normalized_entropy": lambda: pe / top if top else pe,
-        }
-        maps = {}
-        for name in self.measures:
-            values = formulas[name]().astype(np.float32)
-            values[empty] = 0
-            values[invalid] = np.nan
-            maps[name] = values.reshape(self.shape)
-        low, high, sum_low, sum_high = (float(x) if math.isfinite(x) else math.nan for x in self.extremes)
-        count = lambda bit: int(np.count_nonzero(self.status & bit))  # noqa: E731
-        renormalised = ((self.status & RENORMALISED) != 0) & ~invalid & ~empty
-        shape = self.shape if self.softmax else (self.n_classes, *self.shape)
-        return BlockResult(maps, seg.reshape(shape), int(empty.sum()), int(invalid.sum()), int(renormalised.sum()),
-                           count(NOT_FINITE), count(NEGATIVE), count(ABOVE_ONE), count(BAD_SUM), low, high, sum_low,
-                           sum_high, [int(x) for x in expected], *counts, self.n_not_binary)
+    def _explain(self, p: NDArray[Any], state: NDArray[np.uint8]) -> None:
+        explain(np.asarray(p, np.float32), self._complement, self._settings, state, self._output.extremes)
+
+    def finish(self, mask: Flags | None = None) -> BlockResult:
+        """The maps and counts of the block.
+
+        Parameters
+        ----------
+        mask
+            (z, y, x): the domain, less empty and invalid voxels; None: all voxels. It narrows the counts by class and
+            by member, and nothing else.
+
+        Raises
+        ------
+        ValueError
+            Members are missing, the mask has another shape, or the block was finished before.
+        """
+        if self._n_added != self._n_members:
+            raise ValueError(f"{self._n_added} members were added, expected {self._n_members}")
+        if self._finished:
+            raise ValueError("the block was finished already")
+        if mask is not None and mask.shape != self._shape:
+            raise ValueError(f"the mask has the shape {mask.shape}, expected {self._shape}")
+        self._finished = True
+        inside = None if mask is None else np.ascontiguousarray(mask, np.bool_).reshape(-1)
+        if self._only is not None:
+            maps = self._finish_single(self._only, inside)
+            return self._result(maps, None)
+        maps = self._finish_members(inside)
+        mode = np.ones(self._n_voxels if "variation_ratio" in self._measures else 0, np.float32)
+        agreement = None if self._votes is None else self._count_agreement(self._votes, inside, mode)
+        if mode.size:
+            # Adding 0 or NaN, as valid and invalid voxels ask for; members that are all empty say the same.
+            maps["variation_ratio"] = (1 - mode) + self._output.entropy * 0
+        return self._result(maps, agreement)
+
+    def _finish_single(self, flat: NDArray[Any], inside: Flags | None) -> Maps:
+        output = self._output
+        rows, halves = rows_and_halves(flat)
+        measure_single(rows, halves, 0, self._n_voxels, self._settings, inside, self._background, self._scratch, output)
+        for run in odd_runs(output.odd, self._n_voxels):
+            state = np.where(np.isnan(output.entropy[run]), np.uint8(UNEXPLAINED), np.uint8(0))
+            self._explain(flat[:, run], state)
+            self._count_reasons(state)
+        maps = {"predictive_entropy": output.entropy}
+        if {"least_confidence", "margin"} & set(self._measures):
+            maps |= self._confidence(rows if halves is None else flat.astype(np.float32), self._complement)
+        return self._with_normalized(maps)
+
+    def _finish_members(self, inside: Flags | None) -> Maps:
+        output, members, split = self._output, self._members, self._split
+        if self._kind == "regions":
+            assert split is not None
+            finish_regions(self._n_members, self._settings, inside, self._scratch, members, output, split)
+        else:
+            finish_members(self._n_members, self._settings, inside, self._scratch, members, output, split)
+        state = members.state
+        state[(state & UNEXPLAINED) != 0] |= BAD_SUM
+        self._count_reasons(state)
+        invalid = (state & INVALID) != 0
+        output.counts[N_INVALID] = np.count_nonzero(invalid)
+        output.counts[N_EMPTY] = np.count_nonzero(((state & EMPTY) != 0) & ~invalid)
+        output.counts[N_RENORMALISED] = np.count_nonzero(((state & RENORMALISED) != 0) & ~invalid)
+        maps = {"predictive_entropy": output.entropy}
+        if split is not None:
+            maps |= split._asdict()
+        if self._log_mean is not None:
+            scale = np.float32(float(self._settings.scale) / self._n_members)
+            maps["expected_pairwise_kl"] = np.maximum(self._divergence * scale, 0) + output.entropy * 0
+        if {"least_confidence", "margin"} & set(self._measures):
+            maps |= self._confidence(members.mean, False)
+        return self._with_normalized(maps)
+
+    def _count_reasons(self, state: NDArray[np.uint8]) -> None:
+        for reason in self._reasons:
+            self._reasons[reason] += int(np.count_nonzero(state & reason))
+
+    def _confidence(self, rows: NDArray[np.float32], complement: bool) -> Maps:
+        least_confidence, margin = np.empty((2, self._n_voxels), np.float32)
+        measure_confidence(rows, complement, self._output.entropy, least_confidence, margin)
+        return {"least_confidence": least_confidence, "margin": margin}
+
+    def _with_normalized(self, maps: Maps) -> Maps:
+        if "normalized_entropy" in self._measures:
+            maps["normalized_entropy"] = self._output.entropy / (self._settings.most or np.float32(1))
+        return maps
+
+    def _count_agreement(self, votes: NDArray[np.uint32], inside: Flags | None, mode: NDArray[np.float32]) -> Agreement:
+        domain = (self._members.state & (FILLED | INVALID)) == FILLED
+        if inside is not None:
+            domain &= inside
+        if self._kind == "softmax":
+            return count_labels(votes, self._bits, self._n_members, self._n_classes, domain, mode)
+        by_region = votes.reshape(self._n_classes, -1, self._n_voxels)
+        return stack([count_labels(words, 1, self._n_members, 2, domain, mode) for words in by_region])
+
+    def _result(self, maps: Maps, agreement: Agreement | None) -> BlockResult:
+        output, regions = self._output, self._kind == "regions"
+        minimum, maximum, sum_minimum, sum_maximum = (float(x) if np.isfinite(x) else math.nan for x in output.extremes)
+        return BlockResult(
+            maps={name: maps[name].reshape(self._shape) for name in self._measures},
+            segmentation=output.segmentation.reshape((self._n_classes, *self._shape) if regions else self._shape),
+            n_empty=int(output.counts[N_EMPTY]),
+            n_invalid=int(output.counts[N_INVALID]),
+            n_renormalised=int(output.counts[N_RENORMALISED]),
+            n_nan=self._reasons[NOT_FINITE],
+            n_negative=self._reasons[NEGATIVE],
+            n_above_one=self._reasons[ABOVE_ONE],
+            n_bad_sum=self._reasons[BAD_SUM],
+            minimum=minimum,
+            maximum=maximum,
+            sum_minimum=math.nan if regions else sum_minimum,
+            sum_maximum=math.nan if regions else sum_maximum,
+            expected_voxels=[int(n) << (FIXED_POINT_BITS - VALUE_BITS) for n in output.expected],
+            member_voxels=agreement.member_voxels if agreement else None,
+            intersection=agreement.intersection if agreement else None,
+            union=agreement.union if agreement else None,
+            pair_intersection=agreement.pair_intersection if agreement else None,
+            n_not_binary=self._n_not_binary,
+        )

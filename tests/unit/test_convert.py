@@ -276,6 +276,21 @@ def test_memory_does_not_grow_with_the_volume(tmp_path: Path, monkeypatch: pytes
     assert peak < 12 * 2**20
 
 
+def test_memory_does_not_grow_with_the_classes_that_lie_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(layouts, "BLOCK_BYTES", 2**20)
+    monkeypatch.setattr(layouts, "SLAB_BYTES", 2**20)
+    sample = Sample("s", write_nifti(tmp_path / "p.nii.gz", np.zeros((64, 32, 32, 64), np.float32)))
+    tracemalloc.start()
+    try:
+        convert(sample, tmp_path, settings(64, class_axis="first"))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 8 * 2**20
+
+
 def test_a_conversion_imports_no_other_stage(tmp_path: Path) -> None:
     code = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"

@@ -203,6 +203,17 @@ def test_members_that_are_not_configured_are_named(tmp_path):
     assert "set probabilities.members" in reasons(found_in(tmp_path, "ivadomed", members=tokens[:11]))
 
 
+def test_a_member_that_lacks_a_class_is_no_member(tmp_path):
+    pattern = r"(?P<name>.+)_pass-(?P<member>\d)_label-(?P<class>\w+)\.nii"
+    preset = {"discover": {"id": "name", "files": [{"pattern": pattern}]}}
+    settings = settings_of("fast", classes=["a", "b"], tokens=None, members=2)
+    touch(*(tmp_path / f"x_pass-{member}_label-{token}.nii" for member in (0, 1) for token in "ab"))
+    touch(tmp_path / "y_pass-0_label-a.nii", tmp_path / "y_pass-0_label-b.nii", tmp_path / "y_pass-1_label-a.nii")
+    found = discover(preset, tmp_path, settings)
+    assert [Path(sample.probabilities).name for sample in found.samples] == ["x_pass-{member}_label-{class}.nii"]
+    assert "a member that lacks a class: y_pass" in reasons(found)
+
+
 def test_spm_spaces_become_samples_and_modulated_maps_do_not(tmp_path):
     touch(*(tmp_path / f"{prefix}c{index}T1.nii" for prefix in ("", "w", "r", "mw") for index in range(1, 6)))
     touch(tmp_path / "T1.nii", tmp_path / "wT1.nii")
@@ -414,6 +425,22 @@ def test_the_command_takes_classes_from_the_studys_config(tmp_path, monkeypatch,
     )
     command.main(["fast", "out"])
     assert list(read_samples(tmp_path / "mine.tsv")) == ["T1"]
+
+
+@pytest.mark.parametrize(("preset", "root"), [(None, "out"), ("fast", None), (None, None), ("fast", "absent")])
+def test_the_workflows_target_ends_with_plain_words(tmp_path, preset, root):
+    import discover as command
+
+    given = {
+        "preset": preset,
+        "root": root,
+        "only": [],
+        "table": str(tmp_path / "t.tsv"),
+        "settings": settings_of("fast"),
+    }
+    text, code = command.from_workflow(given)
+    assert code == 1
+    assert "is no folder" in text if root == "absent" else "in the config" in text
 
 
 @pytest.mark.parametrize("arguments", [["fsl", "."], ["fast", "absent"], ["fast", ".", "--config", "bad.yaml"]])

@@ -26,7 +26,7 @@ AFFINE = np.array([[0.0, -1.5, 0.0, 7], [2.0, 0.0, 0.0, -8], [0.0, 0.0, 3.0, 9],
 
 def geometry(shape, **fields):
     zooms = tuple(float(edge) for edge in np.linalg.norm(AFFINE[:3, :3], axis=0))
-    return Geometry(shape, AFFINE, zooms, **{"qform_code": 0, "sform_code": 2, "xyzt_units": 2, **fields}).header()
+    return Geometry(shape, AFFINE, zooms, **{"qform_code": 0, "sform_code": 2, "xyzt_units": 10, **fields}).header()
 
 
 def written(slabs, header=b"", threads=1):
@@ -78,6 +78,8 @@ def test_the_codes_and_both_transforms_of_the_source_are_kept(codes, tmp_path):
     assert (int(image.header["qform_code"]), int(image.header["sform_code"])) == codes
     if codes[0]:
         np.testing.assert_allclose(image.get_qform(), qform, atol=1e-5)
+    else:
+        assert image.header["pixdim"][0] == 1
     if codes[1]:
         np.testing.assert_allclose(image.get_sform(), AFFINE)
 

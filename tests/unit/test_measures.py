@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from cohorts import reproducible
 from hypothesis import given
 from hypothesis import strategies as st
 from volume_entropy import measures
@@ -105,6 +106,7 @@ def test_predictive_entropy_is_written_whatever_is_asked():
     assert default_measures(1, ["margin"]) == ("predictive_entropy", "margin")
 
 
+@reproducible
 @given(n_members, asked, kinds)
 def test_what_is_written_exists_for_the_sample_and_keeps_the_table_order(n, wanted, kind):
     written = default_measures(n, wanted, kind)
@@ -114,6 +116,7 @@ def test_what_is_written_exists_for_the_sample_and_keeps_the_table_order(n, want
     assert written == default_measures(n, reversed(wanted), kind)
 
 
+@reproducible
 @given(n_members, asked, kinds)
 def test_every_asked_measure_that_is_written_has_statistics(n, wanted, kind):
     written, summarised = default_measures(n, wanted, kind), summarised_measures(n, wanted, kind)
@@ -152,6 +155,7 @@ def test_every_mean_names_a_denominator_that_is_a_column():
             assert denominator in columns
 
 
+@reproducible
 @given(asked, kinds, st.booleans())
 def test_no_column_stands_twice_and_all_are_described(wanted, kind, members):
     for columns in (
@@ -174,6 +178,7 @@ def test_units_of_products_are_written_out():
     assert columns["margin_mean"] == "1"
 
 
+@reproducible
 @given(asked, kinds, st.booleans())
 def test_reserved_names_cover_every_config(wanted, kind, members):
     assert set(names(subject_columns(wanted, "bit", kind, members))) <= reserved_columns()

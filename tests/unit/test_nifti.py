@@ -67,6 +67,22 @@ def test_a_slice_of_one_class_may_have_any_number_of_axes(tmp_path: Path, shape:
     np.testing.assert_array_equal(assemble(open_reader(path, n_classes=1))[0, 0], p.T)
 
 
+def test_a_vector_image_has_its_classes_last_whatever_is_declared(tmp_path: Path) -> None:
+    p = softmax_field()
+    path = write_nifti(tmp_path / "p.nii", p[:, :, :, None, :])
+    np.testing.assert_array_equal(assemble(open_reader(path, n_classes=3, class_axis="first"))[0], p.T)
+
+
+@pytest.mark.parametrize("class_axis", ["first", "last"])
+@pytest.mark.parametrize("shape", [(1, *SHAPE), (*SHAPE, 1)])
+def test_an_axis_of_a_single_class_may_stand_on_either_side(
+    tmp_path: Path, class_axis: str, shape: tuple[int, ...]
+) -> None:
+    p = softmax_field()[..., 0]
+    path = write_nifti(tmp_path / "p.nii", p.reshape(shape))
+    np.testing.assert_array_equal(assemble(open_reader(path, n_classes=1, class_axis=class_axis))[0, 0], p.T)
+
+
 def test_the_declared_class_axis_decides_and_the_other_is_named(tmp_path: Path) -> None:
     error = rejected(write_nifti(tmp_path / "p.nii", np.moveaxis(softmax_field(), -1, 0)))
     assert error.code == "class_mismatch"

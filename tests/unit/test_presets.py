@@ -63,6 +63,12 @@ def test_a_preset_satisfies_its_schema_and_its_config_that_of_configs(name):
     json.dumps(settings, allow_nan=False)
 
 
+def test_the_readme_lists_every_preset():
+    readme = (ROOT / "config/README.md").read_text(encoding="utf-8")
+    for name in NAMES:
+        assert f"| `{name}` | {read_preset(name, PRESETS)['description']} |\n" in readme
+
+
 def test_a_preset_that_fills_a_reference_is_refused_by_the_schema():
     preset = read_preset("fast", PRESETS)
     preset["discover"]["files"][0]["reference"] = ["{name}_pveseg.nii.gz"]
@@ -259,6 +265,8 @@ def test_what_stands_beside_is_a_source_of_the_sample():
     assert companions(["/d/case.npz"], settings_of("nnunet")) == ["/d/case.nii.gz"]
     assert companions(["/d/a_probseg.nii.gz"], settings_of("bids_probseg")) == ["/d/a_probseg.json"]
     assert companions(["/d/a_probseg.nii.gz"], settings_of("monai")) == []
+    sample = Sample("x", "/d/case.npz", mask="/d/mask.nii")
+    assert source_paths(sample, settings_of("nnunet")) == ["/d/case.npz", "/d/case.nii.gz", "/d/mask.nii"]
 
 
 CLASSES = ["BG", "GM", "WM"]

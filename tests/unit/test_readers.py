@@ -99,7 +99,8 @@ def test_one_ahead_keeps_the_order_and_the_errors_and_closes_what_it_reads() -> 
     seen = []
     with pytest.raises(DataError, match="at the end"):
         seen.extend(slab.z for slab in one_ahead(slabs()))
-    stopped = one_ahead(slabs())
+    source = slabs()
+    stopped = one_ahead(source)
     next(stopped)
     stopped.close()
     assert len(closed) == 2

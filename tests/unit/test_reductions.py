@@ -135,13 +135,19 @@ def test_a_histogram_keeps_zeros_apart_and_values_to_a_part_in_2048():
 
 
 def test_limbs_hold_what_64_bits_do_not():
-    values = np.full((3, 5000, 41), 255.9, np.float32)
+    values = np.full((3, 12000, 41), 255.9, np.float32)
     sums = measure_sums(values, np.ones(values.shape, bool), start=(0, 0, 0), threshold=0.5, edge=EDGE)
     one = fixed(values[0, 0, :1])[0]
     assert sums.domain_total == one * values.size
     assert sums.domain_squares == one**2 * values.size
     z, y, x = (from_limbs(parts[0].values) for parts in sums.slices)
-    assert (set(z), set(y), set(x)) == ({one * 5000 * 41}, {one * 3 * 41}, {one * 3 * 5000})
+    assert (set(z), set(y), set(x)) == ({one * 12000 * 41}, {one * 3 * 41}, {one * 3 * 12000})
+
+
+def test_a_long_run_of_one_label_does_not_overflow():
+    values = np.full((1, 1, 40000), 255.9, np.float32)
+    counts, totals = label_sums(values, np.ones(values.shape, np.uint8), 2)
+    assert (counts, totals) == ([0, 40000], [0, 40000 * fixed(values[0, 0, :1])[0]])
 
 
 def test_a_value_that_fixed_point_cannot_hold_is_an_error_not_a_wrong_sum():

@@ -136,7 +136,7 @@ def test_slices_are_spread_evenly_over_the_object_and_not_over_strays():
     voxels[20:70] = 1000
     voxels[95] = 3
     assert choose_slices(voxels, 5, None) == [25, 35, 45, 55, 65]
-    assert choose_slices(voxels, 5, 41) == [25, 35, 41, 55, 65] or choose_slices(voxels, 5, 41) == [25, 35, 41, 45, 65]
+    assert choose_slices(voxels, 5, 41) == [25, 35, 41, 55, 65]
     assert choose_slices(voxels, 1, 60) == [60]
     assert choose_slices(voxels, "all", 60) == list(range(100))
     assert choose_slices(voxels[20:23], 5, None) == [0, 1, 2]

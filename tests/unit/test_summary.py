@@ -69,9 +69,9 @@ def test_a_mean_is_rounded_once():
 
 
 def test_quantiles_are_inverted_cdf():
-    bins, counts = np.arange(5), np.array([5, 1, 1, 1, 2])
-    # Bins 1 … 4 begin at 0 and the three smallest values of 8 significant bits.
-    edges = [0.0, *(float(np.int32(b << 12).view(np.float32)) for b in range(4))]
+    one = int(np.float32(1).view(np.int32)) >> 12
+    bins, counts = np.array([0, *range(one + 1, one + 5)]), np.array([5, 1, 1, 1, 2])
+    edges = [0.0, 1.0, 1 + 2**-11, 1 + 2**-10, 1 + 3 * 2**-11]
     assert quantile(bins, counts, Fraction(1, 2)) == edges[0]
     assert quantile(bins, counts, Fraction(51, 100)) == edges[1]
     assert quantile(bins, counts, Fraction(8, 10)) == edges[3]

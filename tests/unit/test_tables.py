@@ -7,6 +7,7 @@ from pathlib import Path
 import cohorts
 import pandas as pd
 import pytest
+from cohorts import reproducible
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from volume_entropy.columns import subject_columns
@@ -121,7 +122,7 @@ def test_values_read_back_exactly_with_their_types(written):
                 assert kind is None or rows[column.name].dtype.kind == kind
 
 
-@settings(deadline=None, max_examples=20)
+@settings(reproducible, max_examples=20)
 @given(st.randoms(use_true_random=False))
 def test_the_order_of_the_summaries_changes_no_byte(tmp_path_factory, shuffle):
     folder = tmp_path_factory.mktemp("cohort")
@@ -132,6 +133,13 @@ def test_the_order_of_the_summaries_changes_no_byte(tmp_path_factory, shuffle):
     write_tables(paths, metadata, folder / "b")
     assert content(folder / "a") == content(folder / "b")
     assert len(content(folder / "a")) == 8
+
+
+def test_every_measure_that_the_config_asks_for_has_its_columns(tmp_path):
+    of_config = {"measures": ["predictive_entropy", "margin"]}
+    folder, _ = tabulate(tmp_path, [summary := cohorts.summary("a", recipe_settings=of_config)])
+    assert table(folder, "subjects")["margin_mean"].tolist() == [summary["margin_mean"]]
+    assert "margin_fraction_high" not in table(folder, "subjects")
 
 
 def test_a_value_that_does_not_exist_is_an_empty_cell(tmp_path):
@@ -265,7 +273,7 @@ def test_one_sample_with_two_summaries_is_refused(tmp_path):
         write_tables([path, path], {"a": {}}, tmp_path / "tables")
 
 
-@settings(deadline=None, max_examples=25)
+@settings(reproducible, max_examples=25)
 @given(
     st.lists(
         st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\t\r\n"))

@@ -16,20 +16,24 @@ from volume_entropy import cluster, preflight, runs
 from volume_entropy.errors import ConfigError
 from volume_entropy.samples import check_samples, metadata_digest, read_samples, recipe, source_paths
 
+# `snakemake discover` makes the samples table, so it runs where there is none. Only the command line tells that it was
+# asked for: Snakemake looks at its targets after it has read the rules. A job's process is given `discover:`.
+DISCOVERING = not {"discover", "discover:"}.isdisjoint(sys.argv)
+
 try:
     CONFIG = settings_of.load_config(
         config, CODE / "workflow/schemas/config.schema.yaml", CODE / "workflow/presets"
     )
     CONVERSION = settings_of.conversion_settings(CONFIG)
     ENTROPY = settings_of.entropy_settings(CONFIG)
-    if workflow.is_main_process:
+    if workflow.is_main_process and not DISCOVERING:
         check_samples(
             Path(CONFIG["samples"]),
             CODE / "workflow/schemas/samples.schema.yaml",
             CONVERSION,
             CONFIG["group"],
         )
-    SAMPLES = read_samples(Path(CONFIG["samples"]))
+    SAMPLES = {} if DISCOVERING else read_samples(Path(CONFIG["samples"]))
 except ConfigError as error:
     raise WorkflowError(str(error)) from None
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from ..errors import DataError
+from .base import times
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def find_axes(path: str, shape: tuple[int, ...], n_classes: int | None, class_ax
     if not 2 <= len(sizes) <= 4:
         raise DataError(
             "axes_unclear",
-            f"{path} has the shape {_by(shape)}, expected x × y × z × class, x × y × z of one class, or x × y × class",
+            f"{path} has the shape {times(shape)}, expected x × y × z × class, x × y × z, or x × y × class",
             "Give a file with three spatial axes and at most one class axis.",
         )
     if len(sizes) == 4 and n_classes == 1 and sizes[0 if first else -1][1] != 1:
@@ -69,7 +70,7 @@ def find_axes(path: str, shape: tuple[int, ...], n_classes: int | None, class_ax
 def _mismatch(path: str, shape: tuple[int, ...], found: int, expected: int, first: bool) -> DataError:
     where, other = ("first", "last") if first else ("last", "first")
     message = (
-        f"{path} has the shape {_by(shape)}, and so {found} class{'es' * (found != 1)} on its {where} axis; "
+        f"{path} has the shape {times(shape)}, and so {found} class{'es' * (found != 1)} on its {where} axis; "
         f"expected {expected}"
     )
     remedy = (
@@ -79,7 +80,3 @@ def _mismatch(path: str, shape: tuple[int, ...], found: int, expected: int, firs
     if shape[-1 if first else 0] == expected:
         remedy = f"Set `probabilities.class_axis: {other}`: the {other} axis has length {expected}."
     return DataError("class_mismatch", message, remedy)
-
-
-def _by(shape: tuple[int, ...]) -> str:
-    return " × ".join(map(str, shape))

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ..errors import DataError
 from .axes import Axes, find_axes
 from .base import Geometry, Slab
-from .sources import Source, opened, skip
+from .sources import REMAKE, Source, opened, skip
 from .voxels import VoxelType, stream_slabs
 
 # Headers that can be told apart by their own size, the first four bytes of the file.
@@ -26,7 +26,6 @@ _HEADERS: dict[int, Any] = {348: Nifti1Header, 540: Nifti2Header}
 _SINGLE_FILE = {b"n+1", b"n+2"}
 _REAL_KINDS = "iuf"
 _UNIT_MM = {1: 1000.0, 2: 1.0, 3: 0.001}
-_REMAKE = "Copy the file again from where it was made, or make it again."
 
 
 @dataclass(frozen=True)
@@ -200,4 +199,4 @@ def _centred(header: Any, axes: Axes) -> NDArray[np.float64]:
 
 
 def _invalid(path: str, found: str, expected: str) -> DataError:
-    return DataError("header_invalid", f"{path} has {found} in its header, expected {expected}", _REMAKE)
+    return DataError("header_invalid", f"{path} has {found} in its header, expected {expected}", REMAKE)

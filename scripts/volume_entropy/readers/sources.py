@@ -16,7 +16,8 @@ DEFLATE_RATIO = 1032
 # The stubs of isal call it an instance.
 _IsalError: type[Exception] = igzip_lib.IsalError  # type: ignore[assignment]
 _SKIP_BYTES = 2**20
-_REMAKE = "Copy the file again from where it was made, or make it again."
+# The remedy for damage.
+REMAKE = "Copy the file again from where it was made, or make it again."
 
 
 class Source(Protocol):
@@ -47,7 +48,7 @@ class _Stream:
         self._expected: int | None = None
         self.stored_bytes = os.fstat(file.fileno()).st_size
         if self.stored_bytes == 0:
-            raise DataError("not_this_format", f"{path} is an empty file", _REMAKE)
+            raise DataError("not_this_format", f"{path} is an empty file", REMAKE)
 
     def readinto(self, buffer: memoryview) -> None:
         buffer = buffer.cast("B") if buffer.nbytes else buffer
@@ -64,13 +65,13 @@ class _Stream:
 
     def _truncated(self) -> DataError:
         promise = "" if self._expected is None else f", but its header promises {self._expected}"
-        return DataError("file_truncated", f"{self.path} ends after {self._position} bytes{promise}", _REMAKE)
+        return DataError("file_truncated", f"{self.path} ends after {self._position} bytes{promise}", REMAKE)
 
     def _oversized(self, found: str) -> DataError:
         return DataError(
             "file_oversized",
             f"{self.path} holds {found}, but its header promises {self._expected} bytes",
-            "The header does not describe this file (a volume or a class may be missing in it); " + _REMAKE.lower(),
+            "The header does not describe this file (a volume or a class may be missing in it); " + REMAKE.lower(),
         )
 
 
@@ -87,9 +88,7 @@ class PlainSource(_Stream):
             raise self._oversized(f"{self.stored_bytes} bytes")
 
     def finish(self) -> None:
-        """See `Source`."""
-        if self._file.read(1):
-            raise self._oversized(f"more than {self._position} bytes")
+        """See `Source`; the size has said it all."""
 
 
 class GzipSource(_Stream):
@@ -113,7 +112,7 @@ class GzipSource(_Stream):
                 "header_invalid",
                 f"{self.path} promises {n_bytes} bytes in its header, more than its {self.stored_bytes} compressed "
                 "bytes can hold",
-                _REMAKE,
+                REMAKE,
             )
 
     def finish(self) -> None:
@@ -126,9 +125,9 @@ class GzipSource(_Stream):
             count: int = self._decoder.readinto(buffer)
         except EOFError:
             message = f"{self.path} ends in the middle of its gzip stream, after {self._position} bytes of content"
-            raise DataError("file_truncated", message, _REMAKE) from None
+            raise DataError("file_truncated", message, REMAKE) from None
         except (BadGzipFile, _IsalError) as error:
-            raise DataError("file_corrupt", f"{self.path} is damaged: its gzip stream says {error}", _REMAKE) from None
+            raise DataError("file_corrupt", f"{self.path} is damaged: its gzip stream says {error}", REMAKE) from None
         return count
 
 
