@@ -47,4 +47,5 @@ onsuccess:
 
 onerror:
     if not DISCOVERING:
-        runs.salvage(RESULTS, SAMPLES, CONFIG["group"], logger)
+        recipes = {sample: entropy_recipe(sample) for sample in SAMPLES}
+        runs.salvage(RESULTS, SAMPLES, recipes, CONFIG["group"], logger)

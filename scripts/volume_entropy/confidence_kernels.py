@@ -9,7 +9,7 @@ from .kernels import NAN, ONE, TILE, ZERO, Floats
 @kernel
 def measure_confidence(rows: Floats, complement: bool, entropy: Floats, least_confidence: Floats,
                        margin: Floats) -> None:
-    """Fill 1 - largest p and 1 - (largest p - second largest p).
+    """Fill 1 - largest p and 1 - (largest p - second largest p), by the sum of the others, so that nothing cancels.
 
     Parameters
     ----------
@@ -20,31 +20,31 @@ def measure_confidence(rows: Floats, complement: bool, entropy: Floats, least_co
     entropy
         (voxel,) NaN where a voxel is invalid.
     """
-    largest, second, total = np.empty(TILE, np.float32), np.empty(TILE, np.float32), np.empty(TILE, np.float32)
+    largest, second, rest = np.empty(TILE, np.float32), np.empty(TILE, np.float32), np.empty(TILE, np.float32)
     for at in range(0, entropy.size, TILE):
         n = min(TILE, entropy.size - at)
         for v in range(n):
-            largest[v], second[v], total[v] = ZERO, ZERO, ZERO
+            largest[v], second[v], rest[v] = ZERO, ZERO, ZERO
         for c in range(rows.shape[0]):
             row = rows[c][at : at + n]
             for v in range(n):
                 p = row[v] if row[v] > ZERO else ZERO
                 high, low = largest[v], second[v]
-                total[v] += p
                 beaten = p if p < high else high
+                rest[v] += beaten
                 second[v] = beaten if beaten > low else low
                 largest[v] = p if p > high else high
         for v in range(n):
-            high, low, whole = largest[v], second[v], total[v]
-            b = ONE - whole if complement and whole < ONE else ZERO
+            high, low, others = largest[v], second[v], rest[v]
+            b = (ONE - high) - others if complement else ZERO
+            b = b if b > ZERO else ZERO
             beaten = b if b < high else high
+            others += beaten
             low = beaten if beaten > low else low
             high = b if b > high else high
-            whole = whole + b
-            inverse = ONE / whole if whole > ZERO else NAN
-            least = ONE - high * inverse
-            gap = ONE - (high - low) * inverse
-            nothing = ZERO if whole == ZERO else NAN
-            known = entropy[at + v] == entropy[at + v]
-            least_confidence[at + v] = least if known & (whole > ZERO) else (nothing if known else NAN)
-            margin[at + v] = gap if known & (whole > ZERO) else (nothing if known else NAN)
+            total = high + others
+            invalid = entropy[at + v] != entropy[at + v]
+            nothing = NAN if invalid else ZERO
+            known = (total > ZERO) & (not invalid)
+            least_confidence[at + v] = others / total if known else nothing
+            margin[at + v] = (others + low) / total if known else nothing

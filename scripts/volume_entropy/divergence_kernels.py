@@ -29,22 +29,23 @@ def add_divergence(rows: Floats, member: int, background: Floats | None, mean: F
     divergence
         (voxel,) the sum.
     """
-    weight = np.empty(TILE, np.float32)
+    total, weight = np.empty(TILE, np.float64), np.empty(TILE, np.float32)
     share = ONE / np.float32(member + 1)
     first_label = 0 if background is None else 1
     for at in range(0, divergence.size, TILE):
         n = min(TILE, divergence.size - at)
-        weight[:] = ZERO
+        total[:] = 0.0
         for c in range(rows.shape[0]):
             row = rows[c][at : at + n]
             for v in range(n):
-                weight[v] += row[v] if row[v] > ZERO else ZERO
+                total[v] += np.float64(row[v] if row[v] > ZERO else ZERO)
         if background is not None:
             for v in range(n):
-                background[v] = ONE - weight[v] if weight[v] < ONE else ZERO
-                weight[v] += background[v]
+                # In float64: the logarithm of a small background would show what float32 loses.
+                background[v] = np.float32(1.0 - total[v] if total[v] < 1.0 else 0.0)
+                total[v] = max(total[v], 1.0)
         for v in range(n):
-            weight[v] = ONE / weight[v] if weight[v] > ZERO else ZERO
+            weight[v] = np.float32(1.0 / total[v] if total[v] > 0.0 else 0.0)
         for c in range(rows.shape[0]):
             c_mean, c_log_mean = mean[first_label + c][at : at + n], log_mean[first_label + c][at : at + n]
             _add_class(rows[c][at : at + n], weight, share, c_mean, c_log_mean, divergence[at : at + n])

@@ -124,7 +124,8 @@ def _compute(
     field = Field(
         sample=recipe["sample"],
         shape=store.layout.shape,
-        affine=store.affine.tolist(),
+        # In mm: the store's is in the unit of the file's header.
+        affine=(store.affine * store.geometry["unit_mm"]).tolist(),
         voxel_volume_mm3=store.voxel_volume_mm3,
         classes=store.classes,
         n_members=n_members,

@@ -64,6 +64,17 @@ def check(recipes: Mapping[str, Mapping[str, Any]], tables: tuple[str, str]) -> 
     return {*stale, *_tables_of_another_cohort(tables, {recipe["sample"] for recipe in recipes.values()})}
 
 
+def store_is_stale(path: str, recipe: Mapping[str, Any]) -> bool:
+    """Whether there is a store, left by a killed run or kept, that was made by another recipe than this."""
+    try:
+        attributes = read_json(f"{path}/zarr.json")["attributes"]
+    except FileNotFoundError:
+        return False
+    except (ValueError, KeyError, OSError):
+        return True
+    return bool(attributes.get("recipe") != json.loads(json.dumps(recipe)))
+
+
 def difference(old: Any, new: Any, name: str = "") -> str | None:
     """The first place where two recipes differ, in words; None if they are equal."""
     if old == new:

@@ -43,11 +43,8 @@ def clamp(p: np.float32) -> np.float32:
 
 
 @inlined
-def add_regions(rows: Floats, first: int, n: int, sums: Floats) -> None:
-    """Fill the accumulators of a tile from `rows[:, first : first + n]`; PLOGP gets -Σ h, REST what is not finite.
-
-    1 - p is rounded where p is small; what it lost is put back by the slope of x log2 x.
-    """
+def start(n: int, sums: Floats) -> None:
+    """Start the accumulators of a tile."""
     for v in range(n):
         sums[LARGEST + v] = ZERO
         sums[SMALLEST + v] = INFINITY
@@ -55,23 +52,37 @@ def add_regions(rows: Floats, first: int, n: int, sums: Floats) -> None:
         sums[REST_LOST + v] = ZERO
         sums[PLOGP + v] = ZERO
         sums[PLOGP_LOST + v] = ZERO
-    for r in range(rows.shape[0]):
-        row = rows[r][first : first + n]
-        for v in range(n):
-            p, largest, smallest = row[v], sums[LARGEST + v], sums[SMALLEST + v]
-            sums[LARGEST + v] = p if p > largest else largest
-            sums[SMALLEST + v] = p if p < smallest else smallest
-            # 0 · p is NaN where p is not finite, else 0.
-            sums[REST + v] += ZERO * p
-            p = clamp(p)
-            other = ONE - p
-            other_lost = (ONE - other) - p
-            log_other = log2(other)
-            added = fma(p, log2(p), fma(other, log_other, other_lost * (log_other + LOG2_E)))
-            before = sums[PLOGP + v]
-            after = before + added
-            sums[PLOGP_LOST + v] += added - (after - before)
-            sums[PLOGP + v] = after
+
+
+@inlined
+def add_coins(smaller: Floats, sums: Floats) -> None:
+    """Add p log2 p + (1 - p) log2 (1 - p) to PLOGP, for the smaller of p and 1 - p.
+
+    1 - p is rounded; what that lost is put back by the slope of x log2 x.
+    """
+    for v in range(smaller.size):
+        p = smaller[v]
+        other = ONE - p
+        other_lost = (ONE - other) - p
+        log_other = log2(other)
+        added = fma(p, log2(p), fma(other, log_other, other_lost * (log_other + LOG2_E)))
+        before = sums[PLOGP + v]
+        after = before + added
+        sums[PLOGP_LOST + v] += added - (after - before)
+        sums[PLOGP + v] = after
+
+
+@inlined
+def add_region(row: Floats, smaller: Floats, sums: Floats) -> None:
+    """Add a region of a member to the accumulators; REST gets NaN where a value is not finite."""
+    for v in range(row.size):
+        p, largest, smallest = row[v], sums[LARGEST + v], sums[SMALLEST + v]
+        sums[LARGEST + v] = p if p > largest else largest
+        sums[SMALLEST + v] = p if p < smallest else smallest
+        sums[REST + v] += ZERO * p
+        p = clamp(p)
+        smaller[v] = p if p < _HALF else ONE - p
+    add_coins(smaller, sums)
 
 
 @kernel
@@ -79,7 +90,8 @@ def add_region_member(rows: Floats, halves: NDArray[np.uint16] | None, member: i
                       votes: Words | None, scratch: Scratch, members: Members, output: Output) -> None:
     """Add member number `member` of a block to `members`, and what it tells to `extremes` and `odd` of `output`.
 
-    Parameters are those of `member_kernels.add_member`; a region has ⌈M/32⌉ words of one bit a member in `votes`.
+    Parameters are those of `member_kernels.add_member`; `mean` has the
+    means of p and then of 1 - p of the regions, and a region has ⌈M/32⌉ words of one bit a member in `votes`.
     """
     sums, n_voxels = scratch.sums, members.spread.size
     for at in range(0, n_voxels, TILE):
@@ -88,7 +100,9 @@ def add_region_member(rows: Floats, halves: NDArray[np.uint16] | None, member: i
         if halves is not None:
             widen_half(halves, at, n, rows)
             first = 0
-        add_regions(rows, first, n, sums)
+        start(n, sums)
+        for r in range(rows.shape[0]):
+            add_region(rows[r][first : first + n], scratch.weight[:n], sums)
         n_invalid = _NONE
         for v in range(n):
             good = (sums[SMALLEST + v] >= settings.value_low) & (sums[LARGEST + v] <= settings.value_high)
@@ -103,7 +117,8 @@ def add_region_member(rows: Floats, halves: NDArray[np.uint16] | None, member: i
         output.odd[at // TILE] = not widen_extremes(n, sums, output.extremes) or n_invalid > _NONE
         for r in range(rows.shape[0]):
             row = rows[r][first : first + n]
-            _move_mean(row, member, members.mean[r][at : at + n], members.spread[at : at + n])
+            other = members.mean[rows.shape[0] + r][at : at + n]
+            _move_mean(row, member, members.mean[r][at : at + n], other, members.spread[at : at + n])
             if votes is not None:
                 n_words = votes.shape[0] // rows.shape[0]
                 words = votes[r * n_words + member // 32][at : at + n]
@@ -113,7 +128,8 @@ def add_region_member(rows: Floats, halves: NDArray[np.uint16] | None, member: i
 
 
 @inlined
-def _move_mean(row: Floats, member: int, mean: Floats, spread: Floats) -> None:
+def _move_mean(row: Floats, member: int, mean: Floats, other_mean: Floats, spread: Floats) -> None:
+    """Move the means of p and of 1 - p, which has digits where p is nearly 1, and the spread."""
     share = ONE / np.float32(member + 1)
     for v in range(row.size):
         p = clamp(row[v])
@@ -121,6 +137,9 @@ def _move_mean(row: Floats, member: int, mean: Floats, spread: Floats) -> None:
         moved = p if member == 0 else fma(off, share, mean[v])
         spread[v] = fma(off, p - moved, spread[v])
         mean[v] = moved
+        other = ONE - p
+        off = ZERO if member == 0 else other - other_mean[v]
+        other_mean[v] = other if member == 0 else fma(off, share, other_mean[v])
 
 
 @kernel
@@ -131,7 +150,13 @@ def finish_regions(n_members: int, settings: Settings, mask: NDArray[np.bool_] |
     for at in range(0, n_voxels, TILE):
         n = min(TILE, n_voxels - at)
         state, weight = members.state[at : at + n], scratch.weight[:n]
-        add_regions(members.mean, at, n, scratch.sums)
+        n_regions = members.mean.shape[0] // 2
+        start(n, scratch.sums)
+        for r in range(n_regions):
+            mean, other_mean = members.mean[r][at : at + n], members.mean[n_regions + r][at : at + n]
+            for v in range(n):
+                weight[v] = mean[v] if mean[v] < other_mean[v] else other_mean[v]
+            add_coins(weight, scratch.sums)
         for v in range(n):
             weight[v] = _VALUE_SCALE if np.int32(np.int32(state[v]) & _INVALID) == _NONE else ZERO
         _write_maps(at, n, n_members, settings, scratch, members, output, split)
@@ -139,14 +164,14 @@ def finish_regions(n_members: int, settings: Settings, mask: NDArray[np.bool_] |
         if mask is not None:
             for v in range(n):
                 weight[v] = weight[v] if mask[at + v] else ZERO
-        for r in range(members.mean.shape[0]):
+        for r in range(n_regions):
             output.expected[r] += weighted_sum(members.mean[r][at : at + n], weight)
 
 
 @inlined
 def _write_regions(at: int, n: int, settings: Settings, state: States, mean: Floats,
                    segmentation: NDArray[np.uint8]) -> None:
-    for r in range(mean.shape[0]):
+    for r in range(segmentation.shape[0]):
         row = mean[r][at : at + n]
         out = segmentation[r][at : at + n]
         for v in range(n):

@@ -1,48 +1,66 @@
 """The end of a run: a summary for the user, and the tables of what finished if jobs failed for good."""
 
+import json
 from collections.abc import Mapping
 from logging import Logger
 from pathlib import Path
+from typing import Any
 
 from .files import read_json, remove, write_text
 from .samples import Sample
 
+# Snakemake's log prints a message as it is, without filling in arguments: hence the f-strings.
+
+
 def finish(results: str, samples: Mapping[str, Sample], logger: Logger) -> None:
     """Say what the run left; remove the tables of an earlier, incomplete one."""
     remove(f"{results}/incomplete")
-    states = [_status(results, sample) for sample in samples]
+    states = [_summary(results, sample).get("status") for sample in samples]
     rejected = states.count("rejected")
-    # Snakemake's log prints a message as it is, without filling in arguments.
-    logger.info(f"{states.count('ok')} samples done, {rejected} rejected{_where(results, rejected)}")
+    where = f", see {results}/rejected.csv" if rejected else ""
+    logger.info(f"{states.count('ok')} samples done, {rejected} rejected{where}")
 
 
-def salvage(results: str, samples: Mapping[str, Sample], group: str | None, logger: Logger) -> None:
-    """Write the tables of the finished samples, and `failed.csv`, to `<results>/incomplete`."""
+def salvage(
+    results: str,
+    samples: Mapping[str, Sample],
+    recipes: Mapping[str, Mapping[str, Any]],
+    group: str | None,
+    logger: Logger,
+) -> None:
+    """Write `failed.csv`, and the tables of the samples that are finished, to `<results>/incomplete`.
+
+    Finished are those whose summary was made by today's recipe, in this run or an earlier one: an old number next to
+    new ones would be a wrong one.
+    """
     from .tables import write_tables
 
-    done = [sample for sample in samples if _status(results, sample) is not None]
+    done = [
+        sample
+        for sample in samples
+        if _summary(results, sample).get("recipe") == json.loads(json.dumps(recipes[sample]))
+    ]
     failed = [sample for sample in samples if sample not in set(done)]
     folder = Path(results) / "incomplete"
-    folder.mkdir(parents=True, exist_ok=True)
-    summaries = [Path(f"{results}/{sample}/{sample}_summary.json") for sample in done]
-    write_tables(summaries, {sample: dict(samples[sample].metadata) for sample in done}, folder, group=group)
     lines = [f"{sample},{_last_log(sample)}" for sample in failed]
     write_text(folder / "failed.csv", "\n".join(["sample,log", *lines]) + "\n")
+    summaries = [_path(results, sample) for sample in done]
+    write_tables(summaries, {sample: dict(samples[sample].metadata) for sample in done}, folder, group=group)
     logger.error(
-        f"The run is incomplete: {len(done)} of {len(samples)} samples have a summary; their tables and failed.csv, "
-        f"which names the log of each failure, are in {folder}"
+        f"The run is incomplete: {len(done)} of {len(samples)} samples are finished; their tables, and failed.csv, "
+        f"which names the log of each of the others, are in {folder}"
     )
 
 
-def _status(results: str, sample: str) -> str | None:
+def _path(results: str, sample: str) -> Path:
+    return Path(f"{results}/{sample}/{sample}_summary.json")
+
+
+def _summary(results: str, sample: str) -> dict[str, Any]:
     try:
-        return str(read_json(f"{results}/{sample}/{sample}_summary.json").get("status"))
+        return read_json(_path(results, sample))
     except (OSError, ValueError):
-        return None
-
-
-def _where(results: str, rejected: int) -> str:
-    return f", see {results}/rejected.csv" if rejected else ""
+        return {}
 
 
 def _last_log(sample: str) -> str:

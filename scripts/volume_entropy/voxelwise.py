@@ -97,7 +97,7 @@ class BlockMeasures:
 
     def _make_accumulators(self) -> None:
         regions = self._kind == "regions"
-        self._members = make_members(self._n_voxels, self._n_classes)
+        self._members = make_members(self._n_voxels, self._n_classes * (2 if regions else 1))
         parts = {"expected_entropy", "mutual_information", "variance"}
         self._split = make_split(self._n_voxels) if regions or parts & set(self._measures) else None
         n_words = -(-self._n_members // (32 // self._bits)) * (self._n_classes if regions else 1)

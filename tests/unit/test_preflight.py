@@ -62,3 +62,13 @@ def test_tables_of_another_cohort_are_made_again(results):
             stream.write("\n".join(["sample,x", *(f"{name},1" for name in names)]) + "\n")
     assert check(results, made("a")) == {results.tables[0]}
     assert check(results, made("a"), made("b")) == set()
+
+
+def test_a_store_of_another_recipe_is_stale_and_none_is_not(tmp_path):
+    store = tmp_path / "probabilities.zarr"
+    assert not preflight.store_is_stale(str(store), made("a"))
+    write_json(store / "zarr.json", {"attributes": {"recipe": made("a", tolerance=0.5)}})
+    assert preflight.store_is_stale(str(store), made("a"))
+    assert not preflight.store_is_stale(str(store), made("a", tolerance=0.5))
+    (store / "zarr.json").write_text("{")
+    assert preflight.store_is_stale(str(store), made("a"))

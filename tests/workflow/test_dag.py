@@ -125,6 +125,16 @@ def test_without_snakemakes_record_a_stale_number_is_still_computed_again(study)
     assert {row["unit"] for row in study.table("subjects")} == {"nat"}
 
 
+def test_without_snakemakes_record_a_store_of_an_old_source_is_made_again(study):
+    path = study.folder / "data/sub-02.nii.gz"
+    save(softmax_volume(50), path)
+    assert study.run("--until", "convert", "--notemp").code == 0
+    save(softmax_volume(51), path)
+    os.utime(path, (1, 1))
+    shutil.rmtree(study.folder / ".snakemake")
+    assert ran(study.run()) == {**CHAIN, "aggregate": 1}
+
+
 def test_without_snakemakes_record_a_removed_row_leaves_the_tables(study):
     shutil.rmtree(study.folder / ".snakemake")
     study.remove("sub-01")

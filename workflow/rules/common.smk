@@ -1,6 +1,7 @@
 # What every stage shares: the checked config, the samples, and what makes a job stale. Only functions and constants,
 # no rules. The main process checks everything before any job; a job reads the table, and stats only its own sources.
 import sys
+import time
 from functools import cache
 from math import ceil
 from pathlib import Path
@@ -65,8 +66,16 @@ def entropy_recipe(sample):
 
 
 def existing_sources(wildcards):
-    """Sources that can be read; a missing one is no DAG input, its sample is rejected and the others run."""
-    return [path for path, size, _, readable in conversion_recipe(wildcards.sample)["sources"] if readable]
+    """Sources that can be read; a missing one is no DAG input, its sample is rejected and the others run.
+
+    The fingerprint in the params tells a change in either direction, so their times do not count (ancient). One with a
+    time in the future is left out: Snakemake refuses an output that is older than any input.
+    """
+    wanted = conversion_recipe(wildcards.sample)
+    if workflow.is_main_process and preflight.store_is_stale(probability_store(wildcards.sample), wanted):
+        workflow.dag.forcefiles.add(probability_store(wildcards.sample))
+    now = time.time_ns()
+    return [ancient(path) for path, _, mtime, readable in wanted["sources"] if readable and mtime <= now]
 
 
 def minutes(sample, attempt, per_gib):
@@ -77,6 +86,10 @@ def minutes(sample, attempt, per_gib):
 
 def tables():
     return [f"{RESULTS}/{name}.csv" for name in ("subjects", "classes", "review_queue", "rejected")]
+
+
+def probability_store(sample):
+    return f"{WORK}/{sample}/probabilities.zarr"
 
 
 def summary_of(sample):
@@ -111,7 +124,7 @@ def force_if_stale(path):
 
 def store_of(wildcards):
     force_if_stale(summary_of(wildcards.sample))
-    return f"{WORK}/{wildcards.sample}/probabilities.zarr"
+    return probability_store(wildcards.sample)
 
 
 def summaries(wildcards):

@@ -4,9 +4,9 @@ rule convert:
         existing_sources,
     output:
         store=(
-            directory(f"{WORK}/{{sample}}/probabilities.zarr")
+            directory(probability_store("{sample}"))
             if CONFIG["storage"]["keep_probabilities"]
-            else temp(directory(f"{WORK}/{{sample}}/probabilities.zarr"))
+            else temp(directory(probability_store("{sample}")))
         ),
     params:
         recipe=lambda wildcards: conversion_recipe(wildcards.sample),

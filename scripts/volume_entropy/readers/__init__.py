@@ -30,6 +30,11 @@ _PART_VOXELS = 2**22
 FORMATS: dict[str, str] = {
     ".nii": "nifti",
     ".nii.gz": "nifti",
+    ".mgh": "mgz",
+    ".mgz": "mgz",
+    ".npz": "npz",
+    ".npy": "npy",
+    ".zarr": "zarr_source",
 }
 
 

@@ -143,6 +143,11 @@ def check_same_place(path: str, geometry: Geometry, other_path: str, other: Geom
         hint = ""
         if sorted(geometry.shape) == sorted(other.shape):
             hint = " The axes look permuted: see `probabilities.axes` and `probabilities.class_axis`."
+        elif _could_be_cropped(geometry, other) or _could_be_cropped(other, geometry):
+            hint = (
+                " An array that is smaller than its image may be cropped: nnU-Net v1 does not revert its cropping in "
+                "the .npz, and only its pickle, which is not opened, says where the crop lay; predict with nnU-Net v2."
+            )
         raise DataError(
             "shape_mismatch",
             f"{path} has {times(geometry.shape)} voxels, but {other_path} has {times(other.shape)}",
@@ -158,6 +163,11 @@ def check_same_place(path: str, geometry: Geometry, other_path: str, other: Geom
             f"expected at most {AFFINE_TOLERANCE_MM:g} mm",
             "Resample one of the two to the grid of the other, or correct the samples table.",
         )
+
+
+def _could_be_cropped(array: Geometry, image: Geometry) -> bool:
+    smaller = all(size <= full for size, full in zip(array.shape, image.shape, strict=True))
+    return smaller and image.placed and not array.placed
 
 
 def times(shape: tuple[int, ...]) -> str:

@@ -14,19 +14,23 @@ from ..errors import DataError
 # Deflate cannot make more than this out of one byte.
 DEFLATE_RATIO = 1032
 # The stubs of isal call it an instance.
-_IsalError: type[Exception] = igzip_lib.IsalError  # type: ignore[assignment]
+IsalError: type[Exception] = igzip_lib.IsalError  # type: ignore[assignment]
 _SKIP_BYTES = 2**20
 # The remedy for damage.
 REMAKE = "Copy the file again from where it was made, or make it again."
 
 
 class Source(Protocol):
-    """A file's content as a stream, to be read once to its end."""
+    """A file's content as a stream, to be read once to its end; then `footer` is what followed it."""
 
     path: str
+    footer: bytes
 
-    def expect(self, n_bytes: int) -> None:
-        """Declare how long the whole content has to be; fails where the size of the file already rules it out."""
+    def expect(self, n_bytes: int, footer: int = 0) -> None:
+        """Declare how long the content has to be; fails where the size of the file already rules it out.
+
+        Up to `footer` further bytes may follow, of which the header says nothing.
+        """
         ...
 
     def readinto(self, buffer: memoryview) -> None:
@@ -34,11 +38,11 @@ class Source(Protocol):
         ...
 
     def finish(self) -> None:
-        """Check that the content ends here and is undamaged."""
+        """Check that the content ends here, but for its footer, and is undamaged."""
         ...
 
 
-class _Stream:
+class ByteStream:
     """What plain and compressed files share: the position, and the complaint that the content ends too early."""
 
     def __init__(self, path: str, file: BinaryIO) -> None:
@@ -46,11 +50,14 @@ class _Stream:
         self._file = file
         self._position = 0
         self._expected: int | None = None
+        self._longest_footer = 0
+        self.footer = b""
         self.stored_bytes = os.fstat(file.fileno()).st_size
         if self.stored_bytes == 0:
             raise DataError("not_this_format", f"{path} is an empty file", REMAKE)
 
     def readinto(self, buffer: memoryview) -> None:
+        """See `Source`."""
         buffer = buffer.cast("B") if buffer.nbytes else buffer
         filled = 0
         while filled < len(buffer):
@@ -59,6 +66,16 @@ class _Stream:
                 raise self._truncated()
             filled += count
             self._position += count
+
+    def finish(self) -> None:
+        """See `Source`; only past the last voxel are checksum and length of a compressed content compared."""
+        rest = memoryview(bytearray(self._longest_footer + 1))
+        found = 0
+        while found < len(rest) and (count := self._some(rest[found:])):
+            found += count
+        if found > self._longest_footer:
+            raise self._oversized(f"more than {self._position + self._longest_footer} bytes after decompression")
+        self.footer = bytes(rest[:found])
 
     def _some(self, buffer: memoryview) -> int:
         return self._file.readinto(buffer)  # type: ignore[attr-defined, no-any-return]
@@ -75,23 +92,20 @@ class _Stream:
         )
 
 
-class PlainSource(_Stream):
+class PlainSource(ByteStream):
     """An uncompressed file: its size says at once whether the header tells the truth."""
 
-    def expect(self, n_bytes: int) -> None:
+    def expect(self, n_bytes: int, footer: int = 0) -> None:
         """See `Source`."""
-        self._expected = n_bytes
+        self._expected, self._longest_footer = n_bytes, footer
         if self.stored_bytes < n_bytes:
             self._position = self.stored_bytes
             raise self._truncated()
-        if self.stored_bytes > n_bytes:
+        if self.stored_bytes > n_bytes + footer:
             raise self._oversized(f"{self.stored_bytes} bytes")
 
-    def finish(self) -> None:
-        """See `Source`; the size has said it all."""
 
-
-class GzipSource(_Stream):
+class GzipSource(ByteStream):
     """A gzip file of one or several members, decoded with ISA-L and checked to the last trailer."""
 
     def __init__(self, path: str, file: BinaryIO) -> None:
@@ -104,9 +118,9 @@ class GzipSource(_Stream):
             )
         self._decoder = igzip.IGzipFile(fileobj=file, mode="rb")
 
-    def expect(self, n_bytes: int) -> None:
+    def expect(self, n_bytes: int, footer: int = 0) -> None:
         """See `Source`."""
-        self._expected = n_bytes
+        self._expected, self._longest_footer = n_bytes, footer
         if n_bytes > self.stored_bytes * DEFLATE_RATIO:
             raise DataError(
                 "header_invalid",
@@ -115,18 +129,13 @@ class GzipSource(_Stream):
                 REMAKE,
             )
 
-    def finish(self) -> None:
-        """See `Source`; only past the last voxel are the checksum and the length of the content compared."""
-        if self._some(memoryview(bytearray(1))):
-            raise self._oversized(f"more than {self._position} bytes after decompression")
-
     def _some(self, buffer: memoryview) -> int:
         try:
             count: int = self._decoder.readinto(buffer)
         except EOFError:
             message = f"{self.path} ends in the middle of its gzip stream, after {self._position} bytes of content"
             raise DataError("file_truncated", message, REMAKE) from None
-        except (BadGzipFile, _IsalError) as error:
+        except (BadGzipFile, IsalError) as error:
             raise DataError("file_corrupt", f"{self.path} is damaged: its gzip stream says {error}", REMAKE) from None
         return count
 

@@ -74,12 +74,12 @@ def stream_slabs(
 ) -> Generator[Slab]:
     """Cut a stream that stands at its first voxel into slabs.
 
-    The stream is (member, class, z, y, x), x fastest; or, interleaved, (z, y, x, class). `shape` is (z, y, x); the
-    other arguments are those of `Reader.slabs`.
+    The stream is (member, class, z, y, x), x fastest; or, interleaved, (member, z, y, x, class). `shape` is (z, y, x);
+    the other arguments are those of `Reader.slabs`.
     """
     size_z, size_y, size_x = shape
     rows = rows if depth == 1 and rows is not None else size_y
-    volumes = [(0, 0)] if interleaved else [(m, c) for m in range(n_members) for c in range(n_classes)]
+    volumes = [(m, c) for m in range(n_members) for c in range(1 if interleaved else n_classes)]
     for member, class_index in volumes:
         for z in range(0, size_z, depth):
             for y in range(0, size_y, rows):
@@ -90,5 +90,5 @@ def stream_slabs(
                     yield Slab(member, class_index, z, voxels.values(stored, scaled_only), y)
                     continue
                 for each in range(n_classes):
-                    yield Slab(0, each, z, voxels.values(stored[..., each], scaled_only), y)
+                    yield Slab(member, each, z, voxels.values(stored[..., each], scaled_only), y)
     source.finish()

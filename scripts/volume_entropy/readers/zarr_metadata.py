@@ -1,0 +1,222 @@
+"""Zarr's metadata files, versions 2 and 3, checked before anything depends on them."""
+
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from math import prod
+from typing import Any
+
+from ..errors import DataError
+from .arrays import plain_type
+from .base import times
+from .sources import REMAKE, open_binary
+from .zarr_chunks import LARGEST_CHUNK_BYTES, ChunkedArray, Codecs, Index, chain_of, numpy_fill, plain_zarr_type
+
+_LARGEST_FILE = 2**24
+_LONGEST_AXIS = 2**31
+# The name of a chunk: c/0/1/2 or c.0.1.2 in version 3, 0.1.2 or 0/1/2 in version 2.
+_KEY = re.compile(r"(?:c[./])?(\d{1,9}(?:[./]\d{1,9})*)")
+
+
+def node_type(folder: str) -> str | None:
+    """Return `array` or `group`; None if a folder is no Zarr node."""
+    if os.path.isfile(os.path.join(folder, "zarr.json")):
+        kind = read_object(os.path.join(folder, "zarr.json")).get("node_type")
+        return kind if kind in ("array", "group") else None
+    for name, kind in ((".zarray", "array"), (".zgroup", "group")):
+        if os.path.isfile(os.path.join(folder, name)):
+            return kind
+    return None
+
+
+def attributes_of(folder: str) -> Mapping[str, Any]:
+    """Return a node's attributes."""
+    if os.path.isfile(os.path.join(folder, "zarr.json")):
+        attributes = read_object(os.path.join(folder, "zarr.json")).get("attributes")
+        return attributes if isinstance(attributes, dict) else {}
+    path = os.path.join(folder, ".zattrs")
+    return read_object(path) if os.path.isfile(path) else {}
+
+
+def read_object(path: str) -> dict[str, Any]:
+    """Read a JSON file that holds one object.
+
+    Raises
+    ------
+    DataError
+        It cannot be read, or is something else.
+    """
+    with open_binary(path) as file:
+        # Not read(_LARGEST_FILE), which allocates as much.
+        content = file.read(min(os.fstat(file.fileno()).st_size, _LARGEST_FILE))
+    try:
+        parsed = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise DataError("not_this_format", f"{path} is no JSON: {str(error)[:200]}", REMAKE) from None
+    if not isinstance(parsed, dict):
+        raise DataError("not_this_format", f"{path} holds no JSON object", REMAKE)
+    return parsed
+
+
+def open_chunked(path: str) -> ChunkedArray:
+    """Read the metadata of the array in folder `path`, and which chunks it has.
+
+    Raises
+    ------
+    DataError
+        It is no Zarr array, or one that cannot be read.
+    """
+    array = ChunkedArray(path=path, files=_files(path), **read_metadata(path))
+    if array.chunk_bytes > LARGEST_CHUNK_BYTES:
+        raise DataError(
+            "header_invalid",
+            f"{path} has chunks of {array.chunk_bytes / 2**20:.0f} MiB, expected at most "
+            f"{LARGEST_CHUNK_BYTES >> 20} MiB, since a chunk is decoded as a whole",
+            "Write the array with smaller chunks, such as 64 × 64 × 64 voxels of one class.",
+        )
+    _check_files(array)
+    return array
+
+
+def _check_files(array: ChunkedArray) -> None:
+    """Check that the files of an array belong to it, and that there are some."""
+    grid = [-(-size // edge) for size, edge in zip(array.shape, array.shard, strict=True)]
+    outside = [path for index, path in array.files.items() if not _within(index, grid)]
+    if outside:
+        message = f"{outside[0]} lies outside the array, which has the shape {times(array.shape)}"
+        raise DataError("file_oversized", message, REMAKE)
+    # Absent chunks are legitimate, but time must be bounded by what is there.
+    if 64 * len(array.files) < prod(grid):
+        raise DataError(
+            "file_truncated",
+            f"{array.path} has {len(array.files)} of its {prod(grid)} chunks",
+            "Copy the array again; where it is nearly empty, write it with `write_empty_chunks=True`.",
+        )
+
+
+def _within(index: Index, grid: Sequence[int]) -> bool:
+    return len(index) == len(grid) and all(place < number for place, number in zip(index, grid, strict=True))
+
+
+def _files(path: str) -> dict[Index, str]:
+    """List an array's chunk files, whatever stands between the numbers of their names."""
+    found: dict[Index, str] = {}
+    for folder, _, names in os.walk(path):
+        for name in names:
+            full = os.path.join(folder, name)
+            match = _KEY.fullmatch(os.path.relpath(full, path).replace(os.sep, "/"))
+            if match is not None:
+                found[tuple(int(number) for number in re.split("[./]", match[1]))] = full
+    return found
+
+
+def read_metadata(folder: str) -> dict[str, Any]:
+    """Return what the metadata of an array say, as the arguments of `zarr_chunks.ChunkedArray`.
+
+    Raises
+    ------
+    DataError
+        They are incomplete, contradict themselves, or name what cannot be read.
+    """
+    path = os.path.join(folder, "zarr.json")
+    version_3 = os.path.isfile(path)
+    if not version_3:
+        path = os.path.join(folder, ".zarray")
+    content = read_object(path)
+    try:
+        fields = _version_3(path, content) if version_3 else _version_2(path, content)
+    except (KeyError, TypeError, AttributeError, IndexError, OverflowError, ValueError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise _invalid(path, f"{type(error).__name__}: {str(error)[:200]}") from None
+    return {**fields, "attributes": attributes_of(folder)}
+
+
+def _version_2(path: str, content: dict[str, Any]) -> dict[str, Any]:
+    if content["zarr_format"] != 2:
+        raise _invalid(path, f"the format {content['zarr_format']!r}")
+    shape = _lengths(path, content["shape"])
+    dtype = plain_type(path, content["dtype"] if isinstance(content["dtype"], str) else str(content["dtype"]))
+    chunk = _lengths(path, content["chunks"], len(shape))
+    filters = [item["id"] for item in content.get("filters") or []]
+    compressor = content.get("compressor")
+    names = [*filters, *([compressor["id"]] if compressor else [])]
+    order = tuple(range(len(shape)))
+    if content["order"] not in ("C", "F"):
+        raise _invalid(path, f"the order {content['order']!r}")
+    return {
+        "shape": shape,
+        "chunk": chunk,
+        "shard": chunk,
+        "fill": numpy_fill(path, content["fill_value"], dtype),
+        "codecs": Codecs(dtype, order if content["order"] == "C" else order[::-1], chain_of(path, names)),
+        "index": None,
+        "index_at_end": True,
+        "dimension_names": None,
+    }
+
+
+def _version_3(path: str, content: dict[str, Any]) -> dict[str, Any]:
+    if content["zarr_format"] != 3 or content["node_type"] != "array":
+        raise _invalid(path, f"the format {content['zarr_format']!r} and the node type {content['node_type']!r}")
+    if content["chunk_grid"]["name"] != "regular":
+        raise _invalid(path, f"the chunk grid {content['chunk_grid']['name']!r}")
+    if content.get("storage_transformers"):
+        raise _invalid(path, "storage transformers")
+    shape = _lengths(path, content["shape"])
+    shard = chunk = _lengths(path, content["chunk_grid"]["configuration"]["chunk_shape"], len(shape))
+    codecs, index, at_end = content["codecs"], None, True
+    if codecs[0]["name"] == "sharding_indexed":
+        if len(codecs) != 1:
+            raise _invalid(path, "codecs behind its shards")
+        sharding = codecs[0]["configuration"]
+        chunk = _lengths(path, sharding["chunk_shape"], len(shape))
+        if any(outer % inner for outer, inner in zip(shard, chunk, strict=True)):
+            raise _invalid(path, f"chunks {chunk} that do not divide its shards {shard}")
+        at_end = sharding.get("index_location", "end") == "end"
+        index = _codecs(path, sharding["index_codecs"], "uint64", len(shape) + 1)
+        if set(index.chain) - {"crc32c"}:
+            raise _invalid(path, "a compressed index of its shards")
+        codecs = sharding["codecs"]
+    names = content.get("dimension_names")
+    inner = _codecs(path, codecs, content["data_type"], len(shape))
+    return {
+        "shape": shape,
+        "chunk": chunk,
+        "shard": shard,
+        "fill": numpy_fill(path, content["fill_value"], inner.dtype),
+        "codecs": inner,
+        "index": index,
+        "index_at_end": at_end,
+        "dimension_names": tuple(names) if names and len(names) == len(shape) else None,
+    }
+
+
+def _codecs(path: str, listed: list[dict[str, Any]], data_type: Any, n_axes: int) -> Codecs:
+    """Read a list of codecs: perhaps one that transposes, one that makes bytes, then others."""
+    names = [str(codec["name"]).removeprefix("numcodecs.") for codec in listed]
+    order = tuple(range(n_axes))
+    if names[:1] == ["transpose"]:
+        order = tuple(listed[0]["configuration"]["order"])
+        if sorted(order) != list(range(n_axes)):
+            raise _invalid(path, f"the order {order} of axes")
+        names, listed = names[1:], listed[1:]
+    if names[:1] != ["bytes"]:
+        raise _invalid(path, f"the codecs {', '.join(names)}")
+    endian = (listed[0].get("configuration") or {}).get("endian", "little")
+    if endian not in ("little", "big"):
+        raise _invalid(path, f"the byte order {endian!r}")
+    return Codecs(plain_zarr_type(path, data_type, endian), order, chain_of(path, names[1:]))
+
+
+def _lengths(path: str, value: Any, n_axes: int | None = None) -> tuple[int, ...]:
+    lengths = tuple(value)
+    good = all(type(length) is int and 1 <= length < _LONGEST_AXIS for length in lengths)
+    if not good or not 1 <= len(lengths) <= 8 or len(lengths) != (n_axes or len(lengths)):
+        raise _invalid(path, f"the lengths {value!r}"[:200])
+    return lengths
+
+
+def _invalid(path: str, found: str) -> DataError:
+    return DataError("header_invalid", f"{path} does not describe a Zarr array that can be read: found {found}", REMAKE)

@@ -1,0 +1,258 @@
+"""Zarr arrays, versions 2 and 3, alone or in a group, and OME-Zarr 0.4 and 0.5 images.
+
+An absent chunk has the array's fill value, as the standard says; zarr-python leaves out chunks that hold nothing else.
+So a chunk that was lost cannot be told from one that was never written: the log says how many are absent, and an array
+without a single chunk, or without a fill value for an absent one, is rejected.
+"""
+
+import os
+from collections import OrderedDict
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import DataError
+from ..joblog import logger
+from .arrays import Roles, find_roles, roles_of, spooled_slabs, unplaced
+from .base import Geometry, Slab, times
+from .npz import KNOWN_ARRAYS
+from .ome import image_of, placed
+from .sources import REMAKE
+from .spool import ORDER, Index5, Spool, as_brick
+from .voxels import VoxelType
+from .zarr_chunks import ChunkedArray
+from .zarr_metadata import attributes_of, node_type, open_chunked
+
+# Decoded chunks that are kept until no further slab needs them; where that is not enough, they go to a temporary file.
+_KEPT_BYTES = 96 * 2**20
+_NAMES = {"member": "m", "class": "c", "channel": "c", "c": "c", "z": "z", "y": "y", "x": "x"}
+
+
+@dataclass(frozen=True)
+class ZarrReader:
+    """See `base.Reader`."""
+
+    path: str
+    geometry: Geometry
+    array: ChunkedArray
+    roles: Roles
+
+    interleaved = False
+    quantum = 0.0
+
+    @property
+    def n_members(self) -> int:
+        """Members in this array."""
+        return self.roles.sizes["m"]
+
+    @property
+    def n_classes(self) -> int:
+        """Classes of this array."""
+        return self.roles.sizes["c"]
+
+    def slabs(self, depth: int, rows: int | None = None, *, scaled_only: bool = False) -> Generator[Slab]:
+        """See `base.Reader`; each chunk is decoded once."""
+        voxels = VoxelType(self.array.codecs.dtype)
+        chunks = _Chunks(self.array, self.roles, depth)
+        if chunks.n_kept * self.array.chunk_bytes <= _KEPT_BYTES:
+            for member, class_index, z, y in chunks.walk(depth, rows):
+                values = voxels.values(chunks.box(member, class_index, z, y), scaled_only)
+                yield Slab(member, class_index, z.start, values, y.start)
+        else:
+            with Spool(voxels.dtype) as spool:
+                for place in chunks.places():
+                    spool.add(chunks.start(place), chunks.decode(place))
+                yield from spooled_slabs(spool, self.roles.sizes, voxels, depth, rows, scaled_only)
+        if chunks.n_absent:
+            absent, fill = chunks.n_absent, self.array.fill
+            logger.warning("%s: %d of %d chunks are absent and count as %s", self.path, absent, chunks.n_chunks, fill)
+
+
+class _Chunks:
+    """The chunks of an array as bricks (member, class, z, y, x), with their places in the same order.
+
+    Attributes
+    ----------
+    n_kept
+        How many decoded chunks must be kept so that none is decoded twice for slabs of `depth`.
+    n_absent
+        Absent chunks met so far.
+    """
+
+    def __init__(self, array: ChunkedArray, roles: Roles, depth: int) -> None:
+        self._array, self._order = array, roles.order
+        self._decoded: OrderedDict[Index5, NDArray[Any]] = OrderedDict()
+        self.shape = _five(roles.order, array.shape)
+        self.edges = _five(roles.order, array.chunk)
+        self.grid = _five(roles.order, array.grid)
+        self.n_chunks = prod(self.grid)
+        self.n_absent = 0
+        # Of chunks with one class, only the layer that the next slab begins in; else all layers of a slab.
+        layers = 1 if self.edges[:2] == (1, 1) else -(-depth // self.edges[2]) + 1
+        self.n_kept = min(layers, self.grid[2]) * self.grid[3] * self.grid[4]
+
+    def places(self) -> Iterator[Index5]:
+        """Walk over all chunks."""
+        m, c, z, y, x = map(range, self.grid)
+        return product(m, c, z, y, x)
+
+    def start(self, place: Index5) -> Index5:
+        """Return the voxel at which a chunk begins."""
+        m, c, z, y, x = (here * edge for here, edge in zip(place, self.edges, strict=True))
+        return m, c, z, y, x
+
+    def walk(self, depth: int, rows: int | None) -> Iterator[tuple[int, int, range, range]]:
+        """Walk over the slabs (member, class, z, y), those that share chunks together."""
+        size_m, size_c, size_z, size_y, _ = self.shape
+        edge_m, edge_c, *_ = self.edges
+        rows = rows if depth == 1 and rows is not None else size_y
+        for first_m, first_c in product(range(0, size_m, edge_m), range(0, size_c, edge_c)):
+            members = range(first_m, min(first_m + edge_m, size_m))
+            classes = range(first_c, min(first_c + edge_c, size_c))
+            for z, y in product(range(0, size_z, depth), range(0, size_y, rows)):
+                for member, class_index in product(members, classes):
+                    yield member, class_index, range(z, min(z + depth, size_z)), range(y, min(y + rows, size_y))
+
+    def box(self, member: int, class_index: int, z: range, y: range) -> NDArray[Any]:
+        """Put together a box (z, y, x) of whole rows."""
+        edge_m, edge_c, edge_z, edge_y, edge_x = self.edges
+        box = np.empty((len(z), len(y), self.shape[4]), self._array.codecs.dtype)
+        layers = range(z.start // edge_z, -(-z.stop // edge_z))
+        columns = range(y.start // edge_y, -(-y.stop // edge_y))
+        for at_z, at_y, at_x in product(layers, columns, range(self.grid[4])):
+            brick = self._kept((member // edge_m, class_index // edge_c, at_z, at_y, at_x))
+            piece = brick[member % edge_m, class_index % edge_c]
+            target_z, from_z = _overlap(z, at_z * edge_z, piece.shape[0])
+            target_y, from_y = _overlap(y, at_y * edge_y, piece.shape[1])
+            box[target_z, target_y, at_x * edge_x : at_x * edge_x + piece.shape[2]] = piece[from_z, from_y]
+        return box
+
+    def decode(self, place: Index5) -> NDArray[Any]:
+        """Read a chunk, or make one of the fill value."""
+        named = dict(zip(ORDER, place, strict=True))
+        content = self._array.read(tuple(named.get(axis, 0) for axis in self._order))
+        if content is not None:
+            return as_brick(content.squeeze(_without_role(self._order)), self._order.replace("-", ""))
+        self.n_absent += 1
+        ends = zip(self.start(place), self.edges, self.shape, strict=True)
+        shape = [min(edge, size - first) for first, edge, size in ends]
+        with np.errstate(over="ignore", invalid="ignore"):
+            fill = np.array(self._array.fill).astype(self._array.codecs.dtype)
+        return np.broadcast_to(fill, shape)
+
+    def _kept(self, place: Index5) -> NDArray[Any]:
+        """Return a chunk; the `n_kept` used last stay decoded."""
+        if place in self._decoded:
+            self._decoded.move_to_end(place)
+        else:
+            if len(self._decoded) >= self.n_kept:
+                self._decoded.popitem(last=False)
+            self._decoded[place] = self.decode(place)
+        return self._decoded[place]
+
+
+def _overlap(wanted: range, start: int, length: int) -> tuple[slice, slice]:
+    """Return what a range and a piece share: within the range, and within the piece."""
+    first, last = max(wanted.start, start), min(wanted.stop, start + length)
+    return slice(first - wanted.start, last - wanted.start), slice(first - start, last - start)
+
+
+def open_reader(path: str, *, n_classes: int | None, class_axis: str, axes: str) -> ZarrReader:
+    """See `readers.open_reader`; names of axes in the metadata count more than `class_axis` and `axes`."""
+    path = path.rstrip("/")
+    kind = _kind(path)
+    if kind == "group" and (image := image_of(path, attributes_of(path))) is not None:
+        array = open_chunked(os.path.join(path, image.dataset))
+        if len(image.order) != len(array.shape):
+            raise DataError(
+                "header_invalid",
+                f"{path} has {len(image.order)} axes in its OME metadata, but its array has {len(array.shape)}",
+                REMAKE,
+            )
+        roles = roles_of(image.order, array.shape)
+        geometry = placed(path, image, roles)
+    else:
+        array = open_chunked(path if kind == "array" else os.path.join(path, _only_array(path)))
+        roles = _declared(array) or find_roles(path, array.shape, n_classes, class_axis, axes)
+        geometry = unplaced(roles.shape)
+    _check_roles(path, roles, array.shape, n_classes)
+    return ZarrReader(path, geometry, array, roles)
+
+
+def _kind(path: str) -> str:
+    if not os.path.exists(path):
+        found = "a dangling link" if os.path.islink(path) else "nothing"
+        raise DataError(
+            "file_missing",
+            f"{path} cannot be read: found {found}, expected a folder",
+            "Correct the path in the samples table, or bring the folder to its place.",
+        )
+    kind = node_type(path) if os.path.isdir(path) else None
+    if kind is None:
+        found = "a folder without Zarr metadata" if os.path.isdir(path) else "a file"
+        raise DataError(
+            "not_this_format",
+            f"{path} is {found}, expected a Zarr array or group, which is a folder",
+            "Copy the folder again, with its hidden files; unpack it if it is an archive.",
+        )
+    return kind
+
+
+def _only_array(path: str) -> str:
+    """Name the array of a group to read: one with a known name, or the only one."""
+    names = sorted(entry.name for entry in os.scandir(path) if entry.is_dir() and node_type(entry.path) == "array")
+    known = [name for name in KNOWN_ARRAYS if name in names]
+    chosen = known or names
+    if len(chosen) != 1:
+        listed = ", ".join(map(repr, names[:10])) or "none"
+        raise DataError(
+            "not_this_format",
+            f"{path} holds the arrays {listed}; expected exactly one of {', '.join(KNOWN_ARRAYS)}, or a single array",
+            "Give the path of the array within the group, ending in .zarr, or save the array alone.",
+        )
+    return chosen[0]
+
+
+def _declared(array: ChunkedArray) -> Roles | None:
+    """Return the roles by the names of an array's dimensions, if all of them say one."""
+    names: Any = array.dimension_names or array.attributes.get("_ARRAY_DIMENSIONS")
+    if not isinstance(names, (list, tuple)) or len(names) != len(array.shape):
+        return None
+    order = "".join(_NAMES.get(str(name).lower(), "-") for name in names)
+    return roles_of(order, array.shape) if set("yx") <= set(order) and _unambiguous(order) else None
+
+
+def _unambiguous(order: str) -> bool:
+    return "-" not in order and len(set(order)) == len(order)
+
+
+def _check_roles(path: str, roles: Roles, shape: tuple[int, ...], n_classes: int | None) -> None:
+    extra = [shape[axis] for axis in _without_role(roles.order)]
+    if any(size != 1 for size in extra):
+        raise DataError(
+            "axes_unclear",
+            f"{path} has the shape {times(shape)}, of which an axis is neither space nor class nor member",
+            "Save one image, without further axes such as time.",
+        )
+    if n_classes not in (None, roles.sizes["c"]):
+        raise DataError(
+            "class_mismatch",
+            f"{path} has the shape {times(shape)}, and so {roles.sizes['c']} classes; expected {n_classes}",
+            "List in `probabilities.classes` what the array holds, in its order.",
+        )
+
+
+def _without_role(order: str) -> tuple[int, ...]:
+    return tuple(position for position, axis in enumerate(order) if axis == "-")
+
+
+def _five(order: str, values: Any) -> Index5:
+    """Sort one value an axis into the order of slabs; 1 where there is no such axis."""
+    named: Mapping[str, int] = dict(zip(order, values, strict=True))
+    m, c, z, y, x = (named.get(axis, 1) for axis in ORDER)
+    return m, c, z, y, x

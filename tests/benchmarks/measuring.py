@@ -1,0 +1,91 @@
+"""Processes and their cost, medians of interleaved runs, and tables."""
+
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a process, and the children it waited for, took: wall and processor seconds, peak memory in MiB."""
+
+    wall_s: float
+    cpu_s: float
+    peak_mib: float
+
+
+def cost_of(command: Sequence[str | Path]) -> Cost:
+    """Run a command of which the files are in the page cache already; its output is shown if it fails."""
+    started = time.perf_counter()
+    process = start(command)
+    return finish(process, command, started)
+
+
+def start(command: Sequence[str | Path]) -> subprocess.Popen[bytes]:
+    """Start a command with the library on its path."""
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'scripts'}{os.pathsep}{ROOT / 'tests'}"}
+    return subprocess.Popen([str(part) for part in command], env=environment, cwd=ROOT)
+
+
+def finish(process: subprocess.Popen[bytes], command: Sequence[str | Path], started: float) -> Cost:
+    """Wait for a command and take what it cost."""
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        sys.exit(f"{' '.join(map(str, command))} ended with code {process.returncode}")
+    return Cost(time.perf_counter() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+
+
+def interleaved(runs: Mapping[str, Callable[[], Any]], repeats: int) -> dict[str, list[Any]]:
+    """Call each once a round, so that what slows the machine for a while slows all of them alike."""
+    results: dict[str, list[Any]] = {name: [] for name in runs}
+    for _ in range(repeats):
+        for name, run in runs.items():
+            results[name].append(run())
+    return results
+
+
+def median(values: Sequence[float]) -> float:
+    """Of an even number, the mean of the middle two."""
+    return statistics.median(values)
+
+
+def spread(values: Sequence[float]) -> str:
+    """Median, and the range in brackets where there is one."""
+    middle = f"{median(values):.2f}"
+    return middle if len(values) == 1 else f"{middle} ({min(values):.2f}–{max(values):.2f})"
+
+
+def median_ratio(values: Sequence[float], others: Sequence[float]) -> float:
+    """Median of the ratios of paired runs."""
+    return median([value / other for value, other in zip(values, others, strict=True)])
+
+
+def verdict(value: float, limit: float, at_least: bool = False) -> str:
+    """A ratio beside its target."""
+    kept = value >= limit if at_least else value <= limit
+    return f"{value:.3g} (target {'≥' if at_least else '≤'} {limit:g}: {'kept' if kept else 'MISSED'})"
+
+
+def table(title: str, rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows of the same keys as a Markdown table; floats with three digits."""
+    if not rows:
+        return f"\n{title}: nothing measured\n"
+    cells = [[_text(value) for value in row.values()] for row in rows]
+    lines = ["| " + " | ".join(rows[0]) + " |", "|" + " --- |" * len(rows[0])]
+    lines += ["| " + " | ".join(row) + " |" for row in cells]
+    return f"\n{title}\n\n" + "\n".join(lines) + "\n"
+
+
+def _text(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) and abs(value) < 100 else f"{value:.0f}" if isinstance(
+        value, float
+    ) else str(value)

@@ -1,0 +1,78 @@
+"""One stage of one sample in a process of its own, as a job runs it, without Snakemake.
+
+    python stage.py convert | compute_entropy | render_qc FOLDER [--threads N]
+
+`FOLDER/sample.json` has the sample's paths and settings; `make_recipe` writes it.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def make_recipe(folder: Path, probabilities: str, *, classes: list[str], n_members: int = 1, **settings: Any) -> Path:
+    """Write what Snakemake would pass to the jobs of a sample; the figure has no image."""
+    from volume_entropy.config import REVISION, conversion_settings, entropy_settings, load_config
+    from volume_entropy.samples import Sample, recipe, source_paths
+
+    root = Path(__file__).parents[2]
+    config = {"probabilities": {"classes": classes, "members": n_members if n_members > 1 else None, **settings}}
+    config = load_config(config, root / "workflow/schemas/config.schema.yaml", root / "workflow/presets")
+    conversion = conversion_settings(config)
+    sample = Sample("sub-01", probabilities, None, None, None, {})
+    made = recipe(sample, source_paths(sample, conversion), conversion, REVISION)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "sample.json"
+    parts = {"conversion": made, "entropy": {**made, "settings": entropy_settings(config)}}
+    path.write_text(json.dumps({**parts, "figures": config["figures"], "chunk": config["storage"]["chunk"]}))
+    return path
+
+
+def run(stage: str, folder: Path, output: Path, threads: int) -> None:
+    """Run one stage; stores lie in `folder`, what `compute_entropy` writes in `output`."""
+    given = json.loads((folder / "sample.json").read_text())
+    if stage == "convert":
+        from volume_entropy.convert import convert_sample
+        from volume_entropy.samples import sample_of
+
+        recipe = given["conversion"]
+        convert_sample(sample_of(recipe), folder / "probabilities.zarr", recipe=recipe, chunk=given["chunk"])
+    elif stage == "compute_entropy":
+        from volume_entropy.entropy import compute_sample
+
+        compute_sample(
+            folder / "probabilities.zarr",
+            recipe=given["entropy"],
+            measures_path=output / "measures.zarr",
+            summary_path=output / "summary.json",
+            maps_dir=output / "maps",
+            threads=threads,
+        )
+    else:
+        from volume_entropy.figures import render_qc
+
+        measures, summary = output / "measures.zarr", output / "summary.json"
+        render_qc(measures, summary, None, output / "qc.png", sample="sub-01", settings=given["figures"])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("stage", choices=["convert", "compute_entropy", "render_qc"])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--output", type=Path, help="where to write instead of FOLDER")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--log", action="store_true", help="how long each phase took")
+    options = parser.parse_args()
+    if options.log:
+        import logging
+
+        logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(relativeCreated)6.0f ms  %(message)s")
+    output = options.output or options.folder
+    output.mkdir(parents=True, exist_ok=True)
+    run(options.stage, options.folder, output, options.threads)
+
+
+if __name__ == "__main__":
+    main()

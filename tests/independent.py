@@ -1,0 +1,187 @@
+"""What readers other than ours make of a sample's files: nibabel, gzip, zipfile, numpy and zarr-python, no line shared.
+
+They are more lenient than ours, which may reject what they accept; but a number that ours gives must be theirs.
+"""
+
+import gzip
+import io
+import re
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from nibabel.freesurfer.mghformat import MGHHeader
+from nibabel.nifti1 import Nifti1Header
+from nibabel.nifti2 import Nifti2Header
+
+UNIT_MM = {1: 1000.0, 3: 0.001}
+KNOWN = ("probabilities", "softmax", "vol_data")
+
+
+@dataclass
+class Volume:
+    """A file's numbers (axis of the file, …) as float64, its affine (None: it has no place), the step of its storage."""
+
+    values: np.ndarray
+    affine: np.ndarray | None = None
+    unit_mm: float = 1.0
+    quantum: float = 0.0
+
+
+@dataclass
+class Content:
+    """A sample's files: p (member, class, z, y, x), float32, and the mask (z, y, x)."""
+
+    p: np.ndarray
+    affine: np.ndarray | None
+    unit_mm: float
+    quantum: float
+    mask: np.ndarray | None
+
+
+def read_volume(path: Path) -> Volume:
+    """Read a file by the reader that its name asks for."""
+    name = path.name
+    if name.endswith(".zarr"):
+        return read_zarr(path)
+    content = path.read_bytes()
+    if name.endswith(("gz", "mgz")):
+        content = gzip.decompress(content)
+    if name.endswith((".nii", ".nii.gz")):
+        return read_nifti(content)
+    if name.endswith((".mgh", ".mgz")):
+        return read_mgh(content)
+    if name.endswith(".npz"):
+        content = unzipped(content)
+    return Volume(np.lib.format.read_array(io.BytesIO(content), allow_pickle=False))
+
+
+def read_nifti(content: bytes) -> Volume:
+    kind = Nifti1Header if 348 in _sizes(content) else Nifti2Header
+    length = kind.template_dtype.itemsize
+    header = kind(content[:length], check=False)
+    # By NIfTI's own library, voxels that are said to begin inside the header begin right behind it.
+    if int(header["vox_offset"]) == 0:
+        header["vox_offset"] = header.single_vox_offset
+    raw = header.raw_data_from_fileobj(io.BytesIO(content))
+    slope, inter = header.get_slope_inter()
+    scaled = slope is not None and (slope, inter) != (1.0, 0.0)
+    quantum = abs(slope) if scaled and raw.dtype.kind in "iu" else 0.0
+    with np.errstate(all="ignore"):
+        values = raw.astype(np.float64) * slope + inter if scaled else raw
+        affine = header.get_best_affine()
+    return Volume(values, affine, UNIT_MM.get(int(header["xyzt_units"]) & 7, 1.0), quantum)
+
+
+def _sizes(content: bytes) -> set[int]:
+    return {int.from_bytes(content[:4], order) for order in ("little", "big")}
+
+
+def read_mgh(content: bytes) -> Volume:
+    header = MGHHeader(content[:284], check=False)
+    # nibabel does not know MRI_USHRT, which FreeSurfer 7 writes.
+    dtype = np.dtype(">u2") if int(header["type"]) == 10 else header.get_data_dtype()
+    shape = [int(size) for size in header["dims"]]
+    count = int(np.prod(shape))
+    values = np.frombuffer(content, dtype, count, offset=284).reshape(shape, order="F")
+    return Volume(values, header.get_affine())
+
+
+def unzipped(content: bytes) -> bytes:
+    """The member with a known name, or the only array; its CRC checked."""
+    archive = zipfile.ZipFile(io.BytesIO(content))
+    names = [name for name in archive.namelist() if name.endswith(".npy")]
+    (name,) = [name for name in names if name.removesuffix(".npy") in KNOWN] or names
+    return archive.read(name)
+
+
+def read_zarr(path: Path) -> Volume:
+    """An array with the class last; or, of an OME image or an array with named axes, moved there."""
+    import zarr
+
+    node = zarr.open(path, mode="r")
+    names = None
+    if isinstance(node, zarr.Group):
+        attributes = dict(node.attrs)
+        attributes = attributes.get("ome", attributes)
+        if "multiscales" in attributes:
+            image = attributes["multiscales"][0]
+            names = [axis["name"] for axis in image["axes"]]
+            node = node[image["datasets"][0]["path"]]
+        else:
+            arrays = dict(node.arrays())
+            (name,) = [name for name in arrays if name in KNOWN] or list(arrays)
+            node = arrays[name]
+    values = node[...]
+    if names is not None:
+        assert sorted(names) == ["c", "x", "y", "z"], names
+        values = values.transpose([names.index(name) for name in "xyzc"])
+    return Volume(values)
+
+
+def read_sample(folder: Path, probabilities: str, mask: str | None, settings: dict[str, Any]) -> Content:
+    """Read a sample as its settings say."""
+    tokens = settings["tokens"] if "{class}" in probabilities else [None]
+    members = settings["members"] if "{member}" in probabilities else [None]
+    n_classes = len(settings["classes"]) - (settings["background"] == "complement")
+    each = [
+        [_volume(folder, probabilities, member, token, n_classes if token is None else 1, settings) for token in tokens]
+        for member in members
+    ]
+    p = np.concatenate([np.concatenate([array for array, _ in row], axis=1) for row in each])
+    volumes = [volume for row in each for _, volume in row]
+    place = volumes[0]
+    if settings.get("geometry"):
+        stem = re.sub(r"\.(npz|npy|zarr)$", "", probabilities)
+        place = read_volume(folder / settings["geometry"].replace("{stem}", stem))
+    affines = [volume.affine for volume in volumes if volume.affine is not None]
+    for affine in affines:
+        np.testing.assert_allclose(affine, affines[0], rtol=0, atol=2e-3)
+    domain = None
+    if mask is not None:
+        domain = in_space(read_volume(folder / mask).values, 1, settings)[0, 0] != 0
+    return Content(p, place.affine, place.unit_mm, max(volume.quantum for volume in volumes), domain)
+
+
+def _volume(
+    folder: Path, pattern: str, member: str | None, token: str | None, n_classes: int, settings: dict[str, Any]
+) -> tuple[np.ndarray, Volume]:
+    name = pattern.replace("{class}", token or "").replace("{member}", member or "")
+    volume = read_volume(folder / name)
+    return in_space(volume.values, n_classes, settings), volume
+
+
+def in_space(values: np.ndarray, n_classes: int, settings: dict[str, Any]) -> np.ndarray:
+    """(member, class, z, y, x), float32, of a file's axes as they are declared."""
+    members = values.ndim == 5 and values.shape[3] != 1
+    array = values if members else values[None]
+    while array.ndim > 5 and array.shape[-1] == 1:
+        array = array[..., 0]
+    if array.ndim == 6:
+        assert array.shape[4] == 1
+        array = array[:, :, :, :, 0]
+        class_at = 4
+    elif array.ndim == 5:
+        class_at = 1 if settings["class_axis"] == "first" else 4
+        if n_classes == 1 and array.shape[class_at] != 1:
+            class_at = 5 - class_at
+    elif array.ndim == 4 and n_classes == 1:
+        array, class_at = array[..., None], 4
+    elif array.ndim == 4:
+        class_at = 1 if settings["class_axis"] == "first" else 3
+    else:
+        assert array.ndim == 3
+        assert n_classes == 1
+        array, class_at = array[..., None], 3
+    array = np.moveaxis(array, class_at, 1)
+    if array.ndim == 4:  # a slice: z is of length 1
+        array = array[..., None] if settings["axes"] == "xyz" else array[:, :, None]
+    if settings["axes"] == "xyz":
+        array = array.transpose(0, 1, 4, 3, 2)
+    assert array.shape[1] == n_classes, array.shape
+    with np.errstate(all="ignore"):
+        return array.astype(np.float32)
+
+

@@ -1,0 +1,100 @@
+"""The cache of machine code: shared by jobs, and never a reason to fail."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numba
+import numpy as np
+import pytest
+from volume_entropy import compilation
+
+ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="nothing is compiled")
+
+# A job: one small kernel, whether it came from the cache, and what it computed.
+JOB = """
+import numpy as np
+from volume_entropy.confidence_kernels import measure_confidence as kernel
+least, margin = np.empty((2, 2), np.float32)
+kernel(np.array([[0.75, 0.5], [0.25, 0.5]], np.float32), False, np.zeros(2, np.float32), least, margin)
+assert least.tolist() == [0.25, 0.5] and margin.tolist() == [0.5, 1.0]
+print(sum(kernel.stats.cache_hits.values()))
+"""
+
+
+def start(cache: Path, **environment: str) -> "subprocess.Popen[str]":
+    inherited = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}
+    settings = inherited | {"PYTHONPATH": str(ROOT / "scripts"), "XDG_CACHE_HOME": str(cache)} | environment
+    return subprocess.Popen([sys.executable, "-W", "error", "-c", JOB], env=settings, text=True,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def hits(job: "subprocess.Popen[str]") -> int:
+    """How often the job's kernel came from the cache; it must not have failed, nor warned."""
+    output, errors = job.communicate(timeout=120)
+    assert (job.returncode, errors) == (0, "")
+    return int(output)
+
+
+def files(cache: Path) -> list[Path]:
+    return sorted(path for path in cache.rglob("*") if path.is_file())
+
+
+def test_two_jobs_at_once_fill_one_cache_and_the_third_reads_it(tmp_path):
+    jobs = [start(tmp_path) for _ in range(2)]
+    for job in jobs:
+        hits(job)
+    assert len(files(tmp_path)) == 1
+    assert hits(start(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("damage", [lambda c: b"", lambda c: c[: len(c) // 2], lambda c: c[:-9] + b"\0" + c[-8:]])
+def test_a_damaged_file_is_compiled_again_and_replaced(tmp_path, damage):
+    hits(start(tmp_path))
+    (path,) = files(tmp_path)
+    path.write_bytes(damage(path.read_bytes()))
+    assert hits(start(tmp_path)) == 0
+    assert hits(start(tmp_path)) == 1
+
+
+def test_without_a_writable_home_there_is_no_cache_and_no_warning(tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    assert hits(start(blocked)) == 0
+    assert hits(start(blocked, HOME=str(blocked))) == 0
+    assert files(tmp_path) == [blocked]
+
+
+def test_a_cpu_has_its_own_code(tmp_path):
+    hits(start(tmp_path))
+    assert hits(start(tmp_path, NUMBA_CPU_NAME="haswell")) == 0
+    assert len({path.parent for path in files(tmp_path)}) == 2
+
+
+def test_a_relative_folder_or_another_users_is_not_trusted(tmp_path, monkeypatch):
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    folder = compilation.cache_folder()
+    assert folder is not None and folder.stat().st_mode & 0o077 == 0
+    if os.geteuid() == 0:
+        os.chown(folder, 12345, 12345)
+        assert compilation.cache_folder() is None
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
+    assert compilation.cache_folder() is None
+
+
+def test_a_full_disk_is_no_reason_to_fail(tmp_path, monkeypatch):
+    def no_space(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    @numba.njit
+    def twice(x):
+        return 2 * x
+
+    twice._cache = compilation.KernelCache(tmp_path, twice.py_func)
+    monkeypatch.setattr(Path, "write_bytes", no_space)
+    assert twice(np.float32(4)) == 8
+    assert files(tmp_path) == []
