@@ -16,24 +16,24 @@ include: "workflow/rules/discover.smk"
 
 
 rule all:
-    localrule: True
     input:
         tables(),
         expand(f"{RESULTS}/{{sample}}/{{sample}}_qc.{FIGURE_FORMAT}", sample=SAMPLES),
         expand(f"{RESULTS}/{{sample}}/maps", sample=SAMPLES),
+    localrule: True
 
 
 if CONFIG["on_rejected"] == "fail":
 
     # It has no output, so that it judges again on every run.
     rule judge_rejected:
-        localrule: True
         default_target: True
         input:
             rules.all.input,
             rejected=f"{RESULTS}/rejected.csv",
         log:
             "logs/judge_rejected.log",
+        localrule: True
         conda:
             "envs/environment.yaml"
         script:

@@ -1,6 +1,6 @@
 """Write the table of keys in config/README.md from the config's schema, where each default and meaning stands once.
 
-    python scripts/document_config.py [--check]
+Call: python scripts/document_config.py [--check]
 """
 
 import json

@@ -71,10 +71,12 @@ def cache_folder() -> Path | None:
     base = os.environ.get("NUMBA_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     cpu = numba.config.CPU_NAME or llvm.get_host_cpu_name()
     folder = Path(base) / "volume-entropy" / "numba" / f"{cpu}-{_source_hash()}"
+    if not folder.is_absolute():
+        return None
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         # What lies here is unpickled: a folder that another user owns is not ours to trust.
-        return folder if folder.is_absolute() and folder.stat().st_uid == os.geteuid() else None
+        return folder if folder.stat().st_uid == os.geteuid() else None
     except (OSError, AttributeError):
         return None
 

@@ -67,7 +67,7 @@ def read_preset(name: str, presets: Path) -> dict[str, Any]:
 
 def conversion_settings(config: Config) -> dict[str, Any]:
     """The settings that the probability store's content depends on. Chunk shape is not one: it changes no number."""
-    settings = copy.deepcopy(config["probabilities"])
+    settings: dict[str, Any] = copy.deepcopy(config["probabilities"])
     members = settings["members"]
     if isinstance(members, int):
         members = list(range(members))
@@ -128,37 +128,40 @@ def _problems(config: Any, schema: Mapping[str, Any]) -> Iterator[str]:
 def _describe(error: ValidationError) -> Iterator[str]:
     """A violation in plain words: path, what was found, what was expected."""
     path = ".".join(str(part) for part in error.absolute_path)
-    schema = error.schema
-    if not isinstance(schema, Mapping):
-        raise TypeError("the config's schema has no boolean subschemas")
+    # The library types these as anything or unset; a violation of our schema has them all.
+    schema: Any = error.schema
+    found: Any = error.instance
     if error.validator == "additionalProperties":
         known = list(schema["properties"])
-        assert isinstance(error.instance, Mapping)
-        for key in error.instance:
+        for key in found:
             if key not in known:
                 where = f"{path}.{key}" if path else str(key)
                 yield f"{where}: unknown key{_nearest(str(key), known)}"
         return
-    found = json.dumps(error.instance, default=str, ensure_ascii=False)
-    yield f"{path or 'config'}: found {found}, expected {_expectation(error, schema)}"
+    text = json.dumps(found, default=str, ensure_ascii=False)
+    yield f"{path or 'config'}: found {text}, expected {_expectation(error, schema)}"
 
 
 def _expectation(error: ValidationError, schema: Mapping[str, Any]) -> str:
     """What the schema wants at this place."""
-    limit = error.validator_value
+    limit: Any = error.validator_value
+    match error.validator:
+        case "type":
+            return " or ".join(_type_word(kind) for kind in ([limit] if isinstance(limit, str) else limit))
+        case "enum":
+            return "one of " + ", ".join(map(str, limit)) + _nearest(str(error.instance), list(map(str, limit)))
+        case "anyOf":
+            return str(schema.get("description", "another value"))
     plain = {
-        "type": lambda: " or ".join(_type_word(kind) for kind in ([limit] if isinstance(limit, str) else limit)),
-        "enum": lambda: "one of " + ", ".join(map(str, limit)) + _nearest(str(error.instance), list(map(str, limit))),
-        "minimum": lambda: f"at least {limit}",
-        "maximum": lambda: f"at most {limit}",
-        "exclusiveMinimum": lambda: f"more than {limit}",
-        "minItems": lambda: f"a list of at least {limit}",
-        "maxItems": lambda: f"a list of at most {limit}",
-        "minLength": lambda: "a text that is not empty",
-        "uniqueItems": lambda: "a list in which nothing stands twice",
-        "anyOf": lambda: str(schema.get("description", "another value")),
+        "minimum": f"at least {limit}",
+        "maximum": f"at most {limit}",
+        "exclusiveMinimum": f"more than {limit}",
+        "minItems": f"a list of at least {limit}",
+        "maxItems": f"a list of at most {limit}",
+        "minLength": "a text that is not empty",
+        "uniqueItems": "a list in which nothing stands twice",
     }
-    return plain[str(error.validator)]() if error.validator in plain else error.message
+    return plain.get(str(error.validator), error.message)
 
 
 def _type_word(kind: str) -> str:

@@ -1,4 +1,4 @@
-"""What the main process checks before any job: do the results on disk still belong to today's sources and settings?"""
+"""What the main process checks before any job: that results on disk belong to today's sources and settings."""
 
 import csv
 import json

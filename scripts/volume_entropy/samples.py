@@ -56,16 +56,15 @@ def read_samples(path: Path) -> dict[str, Sample]:
     """
     table = _read_table(path)
     base = Path(os.path.abspath(path)).parent
-    paths = {}
+    paths: dict[str, list[str | None]] = {}
     for column in PATH_COLUMNS:
         cells = table[column].tolist() if column in table else [""] * len(table)
         paths[column] = [os.path.normpath(base / cell) if cell else None for cell in cells]
     extra = [column for column in table.columns if column not in ("sample", *PATH_COLUMNS)]
-    metadata = table[extra].to_dict("records")
-    ids = table["sample"].tolist()
+    rows = zip(table["sample"].tolist(), table[extra].to_dict("records"), *paths.values(), strict=True)
     return {
-        ids[row]: Sample(ids[row], *(paths[column][row] for column in PATH_COLUMNS), metadata[row])  # type: ignore[arg-type]
-        for row in range(len(ids))
+        name: Sample(name, probabilities or "", image, mask, reference, metadata)
+        for name, metadata, probabilities, image, mask, reference in rows
     }
 
 

@@ -1,5 +1,8 @@
 """A small head that the producers' tools can segment: three tissues in shells, with noise, off the volume's middle."""
 
+from pathlib import Path
+
+import nibabel
 import numpy as np
 
 # Radiological storage and three different edges: an axis that is swapped or turned shows.
@@ -16,3 +19,14 @@ def phantom() -> tuple[np.ndarray, np.ndarray]:
     noise = np.random.default_rng(0).normal(scale=90, size=SHAPE)
     intensities = np.where(labels > 0, np.maximum(300.0 * labels + noise, 1), 0)
     return intensities.astype(np.float32), labels
+
+
+def save_image_and_mask(folder: Path, image: str, mask: str) -> tuple[Path, Path]:
+    """Write both below a new folder and return their paths."""
+    folder.mkdir(parents=True)
+    intensities, labels = phantom()
+    for name, values in ((image, intensities), (mask, (labels > 0).astype(np.uint8))):
+        written = nibabel.Nifti1Image(values, AFFINE)
+        written.header.set_xyzt_units("mm")
+        nibabel.save(written, folder / name)
+    return folder / image, folder / mask

@@ -93,7 +93,7 @@ def test_the_settings_of_numbers_name_neither_chunk_nor_figures():
 
 def test_the_shipped_config_names_every_key_with_its_default():
     shipped = (ROOT / "config/config.yaml").read_text()
-    head, body = shipped.split("# samples:", 1)
+    _, body = shipped.split("# samples:", 1)
     uncommented = [line[2:] if line.startswith("# ") else line for line in ("# samples:" + body).splitlines()]
     uncommented = [line[2:] + "" if line.startswith("# ") else line for line in uncommented]
     stated = yaml.safe_load("\n".join(line.replace("#  ", "  ", 1) for line in uncommented))

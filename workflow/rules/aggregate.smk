@@ -7,17 +7,16 @@ rule aggregate:
     output:
         tables=tables(),
         dictionaries=[table.replace(".csv", ".json") for table in tables()],
-    params:
-        cohort=cohort(),
     log:
         "logs/aggregate.log",
     benchmark:
         "benchmarks/aggregate.tsv"
+    conda:
+        "../../envs/environment.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: 1000 * attempt,
         runtime=lambda wildcards, attempt: 10 * attempt,
-    conda:
-        "../../envs/environment.yaml"
+    params:
+        cohort=cohort(),
     script:
         "../../scripts/aggregate.py"
-

@@ -15,7 +15,13 @@ sys.path.insert(0, str(CODE / "scripts"))
 from volume_entropy import config as settings_of
 from volume_entropy import cluster, preflight, runs
 from volume_entropy.errors import ConfigError
-from volume_entropy.samples import check_samples, metadata_digest, read_samples, recipe, source_paths
+from volume_entropy.samples import (
+    check_samples,
+    metadata_digest,
+    read_samples,
+    recipe,
+    source_paths,
+)
 
 # `snakemake discover` makes the samples table, so it runs where there is none. Only the command line tells that it was
 # asked for: Snakemake looks at its targets after it has read the rules. A job's process is given `discover:`.
@@ -72,20 +78,33 @@ def existing_sources(wildcards):
     time in the future is left out: Snakemake refuses an output that is older than any input.
     """
     wanted = conversion_recipe(wildcards.sample)
-    if workflow.is_main_process and preflight.store_is_stale(probability_store(wildcards.sample), wanted):
+    if workflow.is_main_process and preflight.store_is_stale(
+        probability_store(wildcards.sample), wanted
+    ):
         workflow.dag.forcefiles.add(probability_store(wildcards.sample))
     now = time.time_ns()
-    return [ancient(path) for path, _, mtime, readable in wanted["sources"] if readable and mtime <= now]
+    return [
+        ancient(path)
+        for path, _, mtime, readable in wanted["sources"]
+        if readable and mtime <= now
+    ]
 
 
 def minutes(sample, attempt, per_gib):
     """Minutes that a cluster grants a stage: five for the start, and so many per GiB of sources."""
-    sizes = [size for _, size, _, _ in conversion_recipe(sample)["sources"] if size is not None]
+    sizes = [
+        size
+        for _, size, _, _ in conversion_recipe(sample)["sources"]
+        if size is not None
+    ]
     return attempt * (5 + ceil(per_gib * sum(sizes) / 2**30))
 
 
 def tables():
-    return [f"{RESULTS}/{name}.csv" for name in ("subjects", "classes", "review_queue", "rejected")]
+    return [
+        f"{RESULTS}/{name}.csv"
+        for name in ("subjects", "classes", "review_queue", "rejected")
+    ]
 
 
 def probability_store(sample):
@@ -98,7 +117,11 @@ def summary_of(sample):
 
 def cohort():
     """What the tables depend on besides the summaries, small enough for Snakemake's record."""
-    return {"metadata": metadata_digest(SAMPLES), "group": CONFIG["group"], "revision": settings_of.REVISION}
+    return {
+        "metadata": metadata_digest(SAMPLES),
+        "group": CONFIG["group"],
+        "revision": settings_of.REVISION,
+    }
 
 
 STALE = set()

@@ -8,18 +8,20 @@ rule compute_entropy:
         measures=directory(f"{WORK}/{{sample}}/measures.zarr"),
         summary=summary_of("{sample}"),
         maps=directory(f"{RESULTS}/{{sample}}/maps"),
-    params:
-        recipe=lambda wildcards: entropy_recipe(wildcards.sample),
     log:
         "logs/compute_entropy/{sample}.log",
     benchmark:
         "benchmarks/compute_entropy/{sample}.tsv"
+    conda:
+        "../../envs/environment.yaml"
     threads: 2
     resources:
         # Per thread one block, all classes of one member.
         mem_mb=lambda wildcards, attempt, threads: (600 + 100 * threads) * attempt,
-        runtime=lambda wildcards, attempt: minutes(wildcards.sample, attempt, per_gib=20),
-    conda:
-        "../../envs/environment.yaml"
+        runtime=lambda wildcards, attempt: minutes(
+            wildcards.sample, attempt, per_gib=20
+        ),
+    params:
+        recipe=lambda wildcards: entropy_recipe(wildcards.sample),
     script:
         "../../scripts/compute_entropy.py"

@@ -8,16 +8,18 @@ rule convert:
             if CONFIG["storage"]["keep_probabilities"]
             else temp(directory(probability_store("{sample}")))
         ),
-    params:
-        recipe=lambda wildcards: conversion_recipe(wildcards.sample),
     log:
         "logs/convert/{sample}.log",
     benchmark:
         "benchmarks/convert/{sample}.tsv"
-    resources:
-        mem_mb=lambda wildcards, attempt: 700 * attempt,
-        runtime=lambda wildcards, attempt: minutes(wildcards.sample, attempt, per_gib=10),
     conda:
         "../../envs/environment.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 700 * attempt,
+        runtime=lambda wildcards, attempt: minutes(
+            wildcards.sample, attempt, per_gib=10
+        ),
+    params:
+        recipe=lambda wildcards: conversion_recipe(wildcards.sample),
     script:
         "../../scripts/convert.py"

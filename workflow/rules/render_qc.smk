@@ -5,17 +5,20 @@ rule render_qc:
         summary=ancient(summary_of("{sample}")),
     output:
         figure=f"{RESULTS}/{{sample}}/{{sample}}_qc.{FIGURE_FORMAT}",
-    params:
-        recipe=lambda wildcards: {**entropy_recipe(wildcards.sample), "figures": CONFIG["figures"]},
-        image=lambda wildcards: SAMPLES[wildcards.sample].image,
     log:
         "logs/render_qc/{sample}.log",
     benchmark:
         "benchmarks/render_qc/{sample}.tsv"
+    conda:
+        "../../envs/environment.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: 700 * attempt,
         runtime=lambda wildcards, attempt: minutes(wildcards.sample, attempt, per_gib=5),
-    conda:
-        "../../envs/environment.yaml"
+    params:
+        recipe=lambda wildcards: {
+            **entropy_recipe(wildcards.sample),
+            "figures": CONFIG["figures"],
+        },
+        image=lambda wildcards: SAMPLES[wildcards.sample].image,
     script:
         "../../scripts/render_qc.py"

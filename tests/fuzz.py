@@ -1,0 +1,266 @@
+"""Fuzzing of every reader: mutated files end in a right number or in a rejection, within a bound on time and memory.
+
+`make fuzz N=20000 SEED=0` runs seeds SEED … SEED + N - 1. A failure prints its seed, and leaves its files in `logs/fuzz`;
+`python tests/fuzz.py --seed 123` runs one case again. Right is what other readers (`independent.py`) and the float64
+reference make of the same files.
+"""
+
+import argparse
+import json
+import math
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import traceback
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+if __name__ == "__main__":
+    sys.path[:0] = [str(HERE), str(HERE.parent / "scripts")]
+
+import nibabel
+import numpy as np
+from files import recipe
+from independent import Content, read_sample
+from mutations import Tree, mutated
+from reference import block
+from valid_samples import VALID, Valid, valid
+from volume_entropy.convert import convert_sample
+from volume_entropy.entropy import compute_sample
+from volume_entropy.errors import DataError
+from volume_entropy.files import read_json
+from volume_entropy.samples import Sample
+from volume_entropy.store import ProbabilityStore, open_probabilities
+
+SECONDS = 20
+# On top of what the process has mapped when a case begins.
+MEMORY = 768 * 2**20
+CHUNK = 2000
+
+
+class Wrong(AssertionError):
+    """A case did not end as it must."""
+
+
+def case(seed: int) -> tuple[Valid, Tree, dict[str, Any]]:
+    """The valid sample a seed starts from, its mutated files, and its settings; one in twenty is left as it is."""
+    rng = np.random.default_rng(seed)
+    names = list(VALID)
+    start = valid(names[rng.integers(len(names))])
+    tree = start.tree
+    for _ in range(rng.choice(4, p=[0.05, 0.65, 0.2, 0.1])):
+        tree = mutated(tree, rng) or tree
+    tolerance, invalid = rng.choice([0.01, 0.3, -1]), rng.choice([0.001, 0.001, 0.5, 1.0])
+    entropy = {"unit": "bit", "measures": ["predictive_entropy"], "threshold": 0.5, "maps": ["nifti"]}
+    changes = {"sum_tolerance": None if tolerance < 0 else float(tolerance), "max_invalid_fraction": float(invalid)}
+    return start, tree, {**start.settings, **changes, **entropy}
+
+
+def write(tree: Tree, folder: Path) -> None:
+    for name, content in tree.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+
+def run_case(seed: int, folder: Path) -> str:
+    """Run one case in an empty folder; give `ok`, or the code of the rejection.
+
+    Raises
+    ------
+    Wrong
+        A number is not the one that other readers and the reference give; or a valid sample is rejected.
+    Exception
+        Any other than `DataError` that the library raised.
+    """
+    start, tree, resolved = case(seed)
+    source, out = folder / "source", folder / "out"
+    source.mkdir(parents=True), out.mkdir()
+    write(tree, source)
+    unchanged = tree == start.tree
+    sample = Sample(
+        "s",
+        str(source / start.probabilities),
+        image=start.image and str(source / start.image),
+        mask=start.mask and str(source / start.mask),
+    )
+    made = {**recipe(sample, resolved), "sources": [[sample.probabilities, 1, 1, True]]}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            convert_sample(sample, out / "p.zarr", recipe=made, chunk=64)
+    except DataError as error:
+        if unchanged:
+            raise Wrong(f"a valid sample is rejected: {error}") from error
+        if (out / "p.zarr").exists() or not error.message or not error.remedy:
+            raise Wrong("a rejected sample left a store, or has no words") from error
+        return error.code
+    store = open_probabilities(out / "p.zarr")
+    assert isinstance(store, ProbabilityStore)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        truth = read_sample(source, start.probabilities, start.mask, resolved)
+    check_store(store, truth)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        paths = {"measures_path": out / "m.zarr", "summary_path": out / "s.json", "maps_dir": out / "maps"}
+        compute_sample(out / "p.zarr", recipe=made, threads=1, **paths)
+    summary = read_json(out / "s.json")
+    check_numbers(summary, out, truth, resolved)
+    if unchanged and summary["status"] != "ok":
+        raise Wrong(f"a valid sample is rejected: {summary['message']}")
+    return "ok" if summary["status"] == "ok" else str(summary["code"])
+
+
+def check_store(store: ProbabilityStore, truth: Content) -> None:
+    """The store holds what other readers find in the files."""
+    stored = store.array[:]
+    if stored.shape != truth.p.shape or not np.allclose(stored, truth.p, rtol=2e-7, atol=1e-44, equal_nan=True):
+        raise Wrong(f"other values in the store: shapes {stored.shape} and {truth.p.shape}")
+    if truth.affine is not None and not np.allclose(store.affine, truth.affine, rtol=1e-5, atol=1e-4):
+        raise Wrong(f"another place: {store.affine.tolist()} and {truth.affine.tolist()}")
+    if not math.isclose(store.quantum, truth.quantum, rel_tol=1e-6):
+        raise Wrong(f"another step: {store.quantum} and {truth.quantum}")
+    if (store.mask is None) != (truth.mask is None):
+        raise Wrong("a mask appeared or went")
+    if truth.mask is not None and not np.array_equal(store.read_mask((slice(None),) * 3), truth.mask):
+        raise Wrong("another mask")
+
+
+def check_numbers(summary: dict[str, Any], out: Path, truth: Content, resolved: dict[str, Any]) -> None:
+    """Summary and map are those of the float64 reference; a rejection has a reason."""
+    tolerance, complement = resolved["sum_tolerance"], resolved["background"] == "complement"
+    low, high = (
+        block(
+            truth.p.astype(np.float64), complement=complement, quantum=truth.quantum * slack, mask=truth.mask,
+            sum_tolerance=None if tolerance is None else tolerance * slack,
+        )
+        for slack in (0.9999, 1.0001)
+    )  # fmt: skip
+    if not np.array_equal(low.invalid, high.invalid):
+        return  # a value at the tolerance itself, where rounding decides
+    n_invalid, n_filled = int(low.invalid.sum()), int((~low.empty).sum())
+    if summary["status"] != "ok":
+        few = n_invalid <= resolved["max_invalid_fraction"] * n_filled
+        if few and n_filled > 0:
+            raise Wrong(f"rejected with {n_invalid} of {n_filled} voxels invalid: {summary['message']}")
+        return
+    if (summary["n_invalid_voxels"], summary["n_empty_voxels"]) != (n_invalid, int(low.empty.sum())):
+        raise Wrong(f"{summary['n_invalid_voxels']} voxels invalid, expected {n_invalid}")
+    expected = low.maps["predictive_entropy"]
+    values = np.asarray(nibabel.load(out / "maps/s_desc-predictiveEntropy_map.nii.gz").dataobj).T
+    if not np.allclose(values, expected, rtol=0, atol=2e-6, equal_nan=True):
+        worst = np.nanmax(np.abs(values - expected))
+        raise Wrong(f"a map that differs by {worst:.3g} bit, or elsewhere invalid")
+    total = np.nansum(expected)
+    if abs(summary["predictive_entropy_total"] - total) > 2e-6 * total + 1e-7 * expected.size:
+        raise Wrong(f"a total of {summary['predictive_entropy_total']}, expected {total}")
+    domain = ~low.invalid & ~low.empty & (True if truth.mask is None else truth.mask)
+    if summary["n_domain_voxels"] != int(domain.sum()):
+        raise Wrong(f"{summary['n_domain_voxels']} voxels in the domain, expected {int(domain.sum())}")
+
+
+@contextmanager
+def bounded(seconds: int = SECONDS, memory: int = MEMORY) -> Iterator[None]:
+    """Bound time and address space within the block: what is exceeded is an exception there."""
+
+    def too_slow(*_: object) -> None:
+        raise TimeoutError(f"longer than {seconds} s")
+
+    mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    handler = signal.signal(signal.SIGALRM, too_slow)
+    resource.setrlimit(resource.RLIMIT_AS, (mapped + memory, before[1]))
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        resource.setrlimit(resource.RLIMIT_AS, before)
+        signal.signal(signal.SIGALRM, handler)
+
+
+def run_seeds(seeds: range, failures: Path, progress: Path | None = None) -> tuple[Counter[str], list[str]]:
+    """Run cases one after another; give how many ended how, and a line a failure."""
+    ends: Counter[str] = Counter()
+    bad = []
+    for seed in seeds:
+        if progress is not None:
+            progress.write_text(str(seed))  # so that a crash of the interpreter names its case too
+        with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
+            try:
+                with bounded():
+                    ends[run_case(seed, Path(folder))] += 1
+            except Exception as error:
+                ends["FAILED"] += 1
+                bad.append(f"seed {seed}: {type(error).__name__}: {str(error)[:300]}")
+                keep(seed, Path(folder), failures)
+    return ends, bad
+
+
+def keep(seed: int, folder: Path, failures: Path) -> None:
+    """Keep the files of a failure, and where it failed."""
+    target = failures / str(seed)
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(folder / "source", target / "source")
+    resolved = case(seed)[2]
+    (target / "failure.txt").write_text(f"{traceback.format_exc()}\nsettings: {json.dumps(resolved, indent=1)}\n")
+
+
+def run_chunk(seeds: range, failures: Path) -> tuple[Counter[str], list[str], int]:
+    """Run seeds in a process of its own; give counts, failures, and the peak of its memory in MiB."""
+    with tempfile.TemporaryDirectory() as folder:
+        progress = Path(folder) / "seed"
+        command = [sys.executable, __file__, "--chunk", str(seeds.start), str(seeds.stop), "--progress", str(progress)]
+        command += ["--failures", str(failures)]
+        process = subprocess.run(command, capture_output=True, text=True)
+        if process.returncode == 0:
+            content = json.loads(process.stdout.splitlines()[-1])
+            return Counter(content["ends"]), content["failures"], content["peak_mib"]
+        seed = progress.read_text() if progress.exists() else f"{seeds.start}, before it"
+        return (
+            Counter({"CRASHED": 1}),
+            [f"seed {seed}: the interpreter ended with {process.returncode}: {process.stderr[-2000:]}"],
+            0,
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("-n", type=int, default=20_000, help="cases")
+    parser.add_argument("--seed", type=int, default=0, help="the first seed; alone, the only one")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--failures", type=Path, default=Path("logs/fuzz"), help="where files of failures are left")
+    parser.add_argument("--progress", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--chunk", type=int, nargs=2, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.chunk:
+        ends, failures = run_seeds(range(*options.chunk), options.failures, options.progress)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        print(json.dumps({"ends": ends, "failures": failures, "peak_mib": peak}))
+        return
+    starts = range(options.seed, options.seed + options.n, CHUNK)
+    chunks = [range(start, min(start + CHUNK, options.seed + options.n)) for start in starts]
+    total, peak, failed = Counter[str](), 0, 0
+    with ThreadPoolExecutor(options.jobs) as pool:
+        for ends, failures, mib in pool.map(lambda chunk: run_chunk(chunk, options.failures), chunks):
+            total, peak, failed = total + ends, max(peak, mib), failed + len(failures)
+            print("\n".join(failures) if failures else f"{total.total()} cases", flush=True)
+    print(f"\n{total.total()} cases from seed {options.seed}: peak {peak} MiB in a process, {failed} failures")
+    for end, count in total.most_common():
+        print(f"{count:8d}  {end}")
+    sys.exit(failed > 0)
+
+
+if __name__ == "__main__":
+    main()
