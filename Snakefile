@@ -17,9 +17,7 @@ include: "workflow/rules/discover.smk"
 
 rule all:
     input:
-        tables(),
-        expand(f"{RESULTS}/{{sample}}/{{sample}}_qc.{FIGURE_FORMAT}", sample=SAMPLES),
-        expand(f"{RESULTS}/{{sample}}/maps", sample=SAMPLES),
+        everything,
     localrule: True
 
 
@@ -29,7 +27,7 @@ if CONFIG["on_rejected"] == "fail":
     rule judge_rejected:
         default_target: True
         input:
-            rules.all.input,
+            everything,
             rejected=f"{RESULTS}/rejected.csv",
         log:
             "logs/judge_rejected.log",

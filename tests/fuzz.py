@@ -140,9 +140,16 @@ def check_store(store: ProbabilityStore, truth: Content) -> None:
 def check_numbers(summary: dict[str, Any], out: Path, truth: Content, resolved: dict[str, Any]) -> None:
     """Summary and map are those of the float64 reference; a rejection has a reason."""
     tolerance, complement = resolved["sum_tolerance"], resolved["background"] == "complement"
+    with np.errstate(invalid="ignore"):
+        p = truth.p.astype(np.float64)
+    if tolerance is None:
+        # What float32 cannot divide out is invalid by definition.
+        total = np.where(np.isfinite(p), np.maximum(p, 0), 0).sum(axis=1, keepdims=True)
+        least = 0 if complement else np.finfo(np.float32).tiny
+        p = np.where(((total > 0) & (total < least)) | (total > np.finfo(np.float32).max), np.nan, p)
     low, high = (
         block(
-            truth.p.astype(np.float64), complement=complement, quantum=truth.quantum * slack, mask=truth.mask,
+            p, complement=complement, quantum=truth.quantum * slack, mask=truth.mask,
             sum_tolerance=None if tolerance is None else tolerance * slack,
         )
         for slack in (0.9999, 1.0001)
@@ -212,7 +219,9 @@ def keep(seed: int, folder: Path, failures: Path) -> None:
     """Keep the files of a failure, and where it failed."""
     target = failures / str(seed)
     shutil.rmtree(target, ignore_errors=True)
-    shutil.copytree(folder / "source", target / "source")
+    target.mkdir(parents=True)
+    if (folder / "source").exists():
+        shutil.copytree(folder / "source", target / "source")
     resolved = case(seed)[2]
     (target / "failure.txt").write_text(f"{traceback.format_exc()}\nsettings: {json.dumps(resolved, indent=1)}\n")
 

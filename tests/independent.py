@@ -58,10 +58,14 @@ def read_volume(path: Path) -> Volume:
     return Volume(np.lib.format.read_array(io.BytesIO(content), allow_pickle=False))
 
 
-def read_nifti(content: bytes) -> Volume:
+def nifti_header(content: bytes) -> Any:
     kind = Nifti1Header if 348 in _sizes(content) else Nifti2Header
-    length = kind.template_dtype.itemsize
-    header = kind(content[:length], check=False)
+    # As `nibabel.load` does: what it corrects is corrected, what it refuses is an error.
+    return kind(content[: kind.template_dtype.itemsize], check=True)
+
+
+def read_nifti(content: bytes) -> Volume:
+    header = nifti_header(content)
     # By NIfTI's own library, voxels that are said to begin inside the header begin right behind it.
     if int(header["vox_offset"]) == 0:
         header["vox_offset"] = header.single_vox_offset
@@ -71,8 +75,12 @@ def read_nifti(content: bytes) -> Volume:
     quantum = abs(slope) if scaled and raw.dtype.kind in "iu" else 0.0
     with np.errstate(all="ignore"):
         values = raw.astype(np.float64) * slope + inter if scaled else raw
-        affine = header.get_best_affine()
-    return Volume(values, affine, UNIT_MM.get(int(header["xyzt_units"]) & 7, 1.0), quantum)
+    return Volume(values, *place_of(header), quantum)
+
+
+def place_of(header: Any) -> tuple[np.ndarray, float]:
+    with np.errstate(all="ignore"):
+        return header.get_best_affine(), UNIT_MM.get(int(header["xyzt_units"]) & 7, 1.0)
 
 
 def _sizes(content: bytes) -> set[int]:
@@ -86,6 +94,10 @@ def read_mgh(content: bytes) -> Volume:
     shape = [int(size) for size in header["dims"]]
     count = int(np.prod(shape))
     values = np.frombuffer(content, dtype, count, offset=284).reshape(shape, order="F")
+    if int(header["goodRASFlag"]) <= 0:
+        # FreeSurfer's own `mghRead` assumes left, inferior, anterior; nibabel mirrors two of the axes.
+        header["delta"], header["Pxyz_c"] = 1, 0
+        header["Mdc"] = [[-1, 0, 0], [0, 0, -1], [0, 1, 0]]
     return Volume(values, header.get_affine())
 
 
@@ -132,17 +144,18 @@ def read_sample(folder: Path, probabilities: str, mask: str | None, settings: di
     ]
     p = np.concatenate([np.concatenate([array for array, _ in row], axis=1) for row in each])
     volumes = [volume for row in each for _, volume in row]
-    place = volumes[0]
+    affine, unit_mm = volumes[0].affine, volumes[0].unit_mm
     if settings.get("geometry"):
         stem = re.sub(r"\.(npz|npy|zarr)$", "", probabilities)
-        place = read_volume(folder / settings["geometry"].replace("{stem}", stem))
+        with gzip.open(folder / settings["geometry"].replace("{stem}", stem)) as file:
+            affine, unit_mm = place_of(nifti_header(file.read(540)))
     affines = [volume.affine for volume in volumes if volume.affine is not None]
-    for affine in affines:
-        np.testing.assert_allclose(affine, affines[0], rtol=0, atol=2e-3)
+    for other in affines:
+        np.testing.assert_allclose(other, affines[0], rtol=0, atol=2e-3)
     domain = None
     if mask is not None:
         domain = in_space(read_volume(folder / mask).values, 1, settings)[0, 0] != 0
-    return Content(p, place.affine, place.unit_mm, max(volume.quantum for volume in volumes), domain)
+    return Content(p, affine, unit_mm, max(volume.quantum for volume in volumes), domain)
 
 
 def _volume(

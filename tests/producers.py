@@ -135,7 +135,7 @@ def atropos(folder: Path, p: np.ndarray, subject: str = "sub-01", digits: int = 
     values = (p * inside[..., None]).astype(np.float32)
     for index in range(p.shape[-1]):
         save(values[..., index], Path(f"{prefix}BrainSegmentationPosteriors{index + 1:0{digits}d}.nii.gz"))
-    save(((p.argmax(axis=-1) + 1) * inside).astype(np.float32), Path(f"{prefix}BrainSegmentation.nii.gz"))
+    save(((p.argmax(axis=-1) + 1) * inside).astype(np.uint32), Path(f"{prefix}BrainSegmentation.nii.gz"))
     image = save_image(Path(f"{prefix}BrainSegmentation0N4.nii.gz"), p.shape)
     mask = Path(f"{prefix}BrainExtractionMask.nii.gz")
     save(inside.astype(np.float32), mask)
@@ -210,6 +210,7 @@ def nnunet(
     names = ["background", *(f"structure {index}" for index in range(1, p.shape[-1]))]
     (folder / "dataset.json").write_text(json.dumps({"labels": {name: index for index, name in enumerate(names)}}))
     (folder / "plans.json").write_text(json.dumps({"image_reader_writer": reader, "plans_name": "nnUNetPlans"}))
+    (folder / "predict_from_raw_data_args.json").write_text(json.dumps({"save_probabilities": True}))
     return Written(values[None].astype(np.float64), AFFINE)
 
 
@@ -224,7 +225,7 @@ def nnunet_v1(folder: Path, p: np.ndarray, subject: str = "case_001", crop: int 
     if crop:
         array = np.ascontiguousarray(p[crop:].astype(np.float32).transpose(3, 2, 1, 0))
         np.savez_compressed(folder / f"{subject}.npz", softmax=array)
-    for name in ("dataset.json", "plans.json"):
+    for name in ("dataset.json", "plans.json", "predict_from_raw_data_args.json"):
         (folder / name).unlink()
     return written
 
@@ -242,6 +243,15 @@ def totalsegmentator(folder: Path, p: np.ndarray, subject: str = "sub-01", geome
     full = tuple(2 * size for size in p.shape[:3])
     save(np.zeros(full, np.uint8), place / "segmentations" / "liver.nii.gz", np.diag([0.75, 0.75, 0.75, 1]))
     return Written(values[None].astype(np.float64), affine)
+
+
+def dipy(folder: Path, p: np.ndarray, subject: str = "sub-01") -> Written:
+    """`<out_dir>/tissue_classified_pve.nii.gz`, float64 (x, y, z, tissue), without the background that was fitted."""
+    place = folder / subject
+    stored = save(p[..., 1:], place / "tissue_classified_pve.nii.gz")
+    save(p.argmax(axis=-1).astype(np.int16), place / "tissue_classified.nii.gz")
+    (place / "tissue_classified.csv").write_text("Label,Name\n0,Background\n1,Tissue_1\n")
+    return Written(stored[None], AFFINE)
 
 
 def monai(folder: Path, p: np.ndarray, subject: str = "sub-01") -> Written:
@@ -273,6 +283,7 @@ def ivadomed(folder: Path, p: np.ndarray, subject: str = "sub-01", members: int 
 PRODUCERS: dict[str, tuple[Callable[..., Written], int]] = {
     "fmriprep": (fmriprep, 4),
     "bids_probseg": (bids_probseg, 4),
+    "dipy": (dipy, 4),
     "fast": (fast, 3),
     "fast_prob": (fast_prob, 3),
     "atropos": (atropos, 3),

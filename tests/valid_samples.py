@@ -69,8 +69,9 @@ def scaled_integers() -> Valid:
 
 
 def scaled_shorts() -> Valid:
-    p = np.rint(field_of() * 30000 - 2000).astype(np.int16)
-    content = nifti_bytes(p, order=">", slope=1 / 30000, inter=2000 / 30000)
+    # A slope and an intercept by which a stored number is exactly 0.
+    p = np.rint(field_of() * 2**15 - 2000).astype(np.int16)
+    content = nifti_bytes(p, order=">", slope=2**-15, inter=2000 * 2**-15)
     return Valid(".nii", {"p.nii": content}, "p.nii")
 
 

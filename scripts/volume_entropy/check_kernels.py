@@ -68,15 +68,12 @@ def widen_extremes(n: int, sums: Floats, extremes: NDArray[np.float64]) -> bool:
     lowest, below, high, sum_low, sum_high = _MOST, _LEAST, _NONE, _MOST, _NONE
     for v in range(n):
         value = np.float32(sums[SMALLEST + v]).view(np.int32)
-        lowest = value if value < lowest else lowest
-        value = value if value < _NONE else _LEAST
-        below = value if value > below else below
-        value = np.float32(sums[LARGEST + v]).view(np.int32)
-        high = value if value > high else high
+        lowest = min(lowest, value)
+        below = max(below, value if value < _NONE else _LEAST)
+        high = max(high, np.float32(sums[LARGEST + v]).view(np.int32))
         value = np.float32(sums[LARGEST + v] + sums[REST + v]).view(np.int32)
-        sum_high = value if value > sum_high else sum_high
-        value = _MOST if value == _NONE else value
-        sum_low = value if value < sum_low else sum_low
+        sum_high = max(sum_high, value)
+        sum_low = min(sum_low, _MOST if value == _NONE else value)
     # -inf and its NaNs are the highest integers of those below 0; a NaN sum can be on either side.
     if sum_low < _NONE or high >= _INFINITY_BITS or sum_high >= _INFINITY_BITS or below >= np.int32(-0x00800000):
         return False

@@ -1,7 +1,7 @@
 """One sample's probability files, and its mask, become one Zarr store; or a `DataError` says why they cannot."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -118,7 +118,7 @@ def _open_sources(sample: Sample, settings: Mapping[str, Any], n_stored: int) ->
             for path in paths
         ]
         probabilities += [(len(members), first_class, reader) for first_class, reader in enumerate(readers)]
-        members += _member_names(token, readers[0], settings)
+        members += _member_names(token, readers, settings)
     mask = None if sample.mask is None else open_reader(sample.mask, n_classes=1, axes=settings["axes"])
     places = [(reader.path, reader.geometry) for _, _, reader in probabilities]
     places += [(path, read_geometry(path)) for path in geometry_files(files, settings)]
@@ -132,15 +132,29 @@ def _open_sources(sample: Sample, settings: Mapping[str, Any], n_stored: int) ->
     return _Sources(probabilities, mask, members, geometry, [place[0] for place in places])
 
 
-def _member_names(token: str | None, reader: Reader, settings: Mapping[str, Any]) -> list[str]:
-    """Return the token of a file's member; or, of a file with a member axis, the configured tokens or the numbers."""
-    if reader.n_members == 1:
+def _member_names(token: str | None, readers: Sequence[Reader], settings: Mapping[str, Any]) -> list[str]:
+    """Return the token of a file's member; or, of files with a member axis, the configured tokens or the numbers."""
+    first = readers[0]
+    for reader in readers[1:]:
+        if reader.n_members != first.n_members:
+            raise DataError(
+                "shape_mismatch",
+                f"{reader.path} holds {reader.n_members} members, but {first.path} {first.n_members}",
+                "Give every class the same members.",
+            )
+    if first.n_members == 1:
         return [token or "0"]
-    names = settings["members"] or [str(number) for number in range(reader.n_members)]
-    if len(names) != reader.n_members:
+    if token is not None:
+        raise DataError(
+            "axes_unclear",
+            f"{first.path} holds {first.n_members} members, but is itself one of those that {{member}} names",
+            "Give one file a member, or one file with all members and a path without {member}.",
+        )
+    names = settings["members"] or [str(number) for number in range(first.n_members)]
+    if len(names) != first.n_members:
         raise DataError(
             "shape_mismatch",
-            f"{reader.path} holds {reader.n_members} members, expected {len(names)}",
+            f"{first.path} holds {first.n_members} members, expected {len(names)}",
             "Correct `probabilities.members`, or set it to null for however many a file holds.",
         )
     return list(names)

@@ -60,11 +60,7 @@ def compute_sample(
     StoreError
         The store is damaged, or was made from other sources or with other settings than the recipe has.
     """
-    import zarr
-
     return_freed_arrays()
-    # Chunks are decoded by threads of zarr's own.
-    zarr.config.set({"threading.max_workers": threads})
     recipe = json.loads(json.dumps(recipe))
     store = open_probabilities(store_path)
     require_recipe(store_path, store, recipe)
@@ -91,7 +87,7 @@ def require_recipe(path: Path, store: ProbabilityStore | Rejection, recipe: Mapp
     StoreError
         Naming what differs; the numbers of such a store would be stale.
     """
-    made_with = store.recipe if isinstance(store, ProbabilityStore) else open_sealed(path).attrs["recipe"]
+    made_with = store.recipe if isinstance(store, ProbabilityStore) else open_sealed(path).attributes["recipe"]
     made_with = json.loads(json.dumps(made_with))
     for key in ("sample", "sources", "revision"):
         if made_with.get(key) != recipe.get(key):

@@ -1,6 +1,5 @@
 """The Zarr store of what was computed: one array a measure, the segmentation, and the mask."""
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,8 @@ from numpy.typing import NDArray
 
 from .errors import Rejection
 from .layout import Layout, Slices
-from .sealed import CheckedArray, PathLike, SealedWriter, create_array, layout_of, open_sealed, read_rejection
+from .sealed import CheckedArray, PathLike, SealedWriter, open_sealed, read_rejection
+from .shards import ShardedArray, open_array
 
 
 class MeasureWriter(SealedWriter):
@@ -53,13 +53,12 @@ class MeasureWriter(SealedWriter):
         self._with_mask = with_mask
 
     def _create_arrays(self) -> None:
+        for name in self._measures:
+            self._create(name, "float32")
         regions = {"region": self._n_regions} if self._n_regions else {}
-        self._arrays = {name: create_array(self._group, name, self.layout, "float32") for name in self._measures}
-        self._arrays["segmentation"] = create_array(
-            self._group, "segmentation", self.layout, self._segmentation_dtype, regions
-        )
+        self._create("segmentation", self._segmentation_dtype, regions)
         if self._with_mask:
-            self._arrays["mask"] = create_array(self._group, "mask", self.layout, "uint8")
+            self._create("mask", "uint8")
 
     def write(
         self,
@@ -80,11 +79,8 @@ def write_measure_block(
     mask: NDArray[Any] | None = None,
 ) -> None:
     """`MeasureWriter.write` from another process, which needs only the writer's `location`."""
-    import zarr
-
-    # Not part of the stored metadata: without it a block of fill values (an empty margin) would be left out.
-    zarr.config.set({"array.write_empty_chunks": True})
-    arrays = dict(zarr.open_group(os.fspath(location), mode="r+", use_consolidated=False).arrays())
+    names = [*maps, "segmentation", *([] if mask is None else ["mask"])]
+    arrays = {name: open_array(Path(location) / name) for name in names}
     _write_block(arrays, slices, maps, segmentation, mask)
 
 
@@ -122,24 +118,24 @@ def open_measures(path: PathLike) -> MeasureStore | Rejection:
         The store is absent, not sealed, or misses a shard.
     """
     group = open_sealed(path)
-    attributes: dict[str, Any] = group.attrs.asdict()
+    attributes = group.attributes
     rejection = read_rejection(attributes)
     if rejection is not None:
         return rejection
-    arrays = {name: CheckedArray(path, group[name]) for name in attributes["sealed"]["bytes"]}
-    layout = layout_of(arrays["segmentation"].array)
+    arrays = {name: CheckedArray(path, name) for name in attributes["sealed"]["bytes"]}
+    layout = arrays["segmentation"].layout
     return MeasureStore(Path(path), layout, arrays, arrays.pop("mask", None), attributes)
 
 
 def _write_block(
-    arrays: Mapping[str, Any],
+    arrays: Mapping[str, ShardedArray],
     slices: Slices,
     maps: Mapping[str, NDArray[Any]],
     segmentation: NDArray[Any],
     mask: NDArray[Any] | None,
 ) -> None:
     for name, values in maps.items():
-        arrays[name][slices] = values
-    arrays["segmentation"][(..., *slices)] = segmentation
+        arrays[name].write(slices, values)
+    arrays["segmentation"].write((..., *slices), segmentation)
     if mask is not None:
-        arrays["mask"][slices] = mask.astype(np.uint8, copy=False)
+        arrays["mask"].write(slices, mask.astype(np.uint8, copy=False))

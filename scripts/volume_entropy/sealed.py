@@ -5,25 +5,21 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from itertools import product
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import Any, Self
 
-import numpy as np
+from numpy.typing import NDArray
 
 from .errors import Rejection
-from .files import replaced_when_whole
+from .files import read_json, replaced_when_whole, write_json
 from .layout import Layout, Slices
-
-if TYPE_CHECKING:
-    import zarr
+from .shards import ShardedArray, create_array, layout_of, open_array
 
 PathLike = str | os.PathLike[str]
 
-# Of one job, unless it says otherwise. More gain nothing on chunks of a megabyte, and zarr's own default is the number
-# of cores of the node, of which a job has a few.
-CODEC_THREADS = 2
+METADATA = "zarr.json"
 
 
 class StoreError(RuntimeError):
@@ -36,45 +32,28 @@ class StoreError(RuntimeError):
         super().__init__(f"{os.fspath(path)}: {problem}. Delete this store and run again: it is made anew.")
 
 
-def create_group(path: PathLike, attributes: Mapping[str, Any]) -> "zarr.Group":
-    """Create a Zarr v3 group; it is not sealed yet."""
-    group: zarr.Group = _zarr().create_group(os.fspath(path), zarr_format=3, attributes=dict(attributes))
+@dataclass
+class Group:
+    """A Zarr group, version 3: a folder of arrays, and attributes that JSON can hold."""
+
+    path: Path
+    attributes: dict[str, Any]
+
+    def save(self) -> None:
+        """Write the attributes, whole or not at all."""
+        content = {"zarr_format": 3, "node_type": "group", "attributes": self.attributes}
+        write_json(self.path / METADATA, content)
+
+
+def create_group(path: PathLike, attributes: Mapping[str, Any]) -> Group:
+    """Create a Zarr group; it is not sealed yet."""
+    group = Group(Path(path), dict(attributes))
+    group.path.mkdir()
+    group.save()
     return group
 
 
-def create_array(
-    group: "zarr.Group", name: str, layout: Layout, dtype: str, before: Mapping[str, int] | None = None
-) -> "zarr.Array[Any]":
-    """Create a sharded, compressed and checksummed array, one shard a block.
-
-    Axes `before`, names and sizes, stand in front of (z, y, x). Byte shuffle and lz4 cost least of the codecs that were
-    measured (a 139 MB brain: 0.21 s to write, 0.15 s to read; with bit shuffle 0.24 s, 0.16 s and 2 to 30 % larger;
-    zstd 0.37 s, 0.23 s); a byte array has nothing to shuffle but bits. The CRC-32C is taken of what lies on disk. Empty
-    chunks are written and the fill value is none that could pass for data (NaN, or the highest integer), so that
-    nothing missing is ever read as zeros.
-    """
-    from zarr.codecs import BloscCodec, Crc32cCodec
-
-    before = before or {}
-    kind = np.dtype(dtype)
-    ones = (1,) * len(before)
-    shuffle: Literal["bitshuffle", "shuffle"] = "bitshuffle" if kind.itemsize == 1 else "shuffle"
-    return group.create_array(
-        name,
-        shape=(*before.values(), *layout.shape),
-        dtype=dtype,
-        chunks=(*ones, *layout.chunk),
-        shards=(*ones, *layout.block),
-        compressors=[BloscCodec(cname="lz4", clevel=1, shuffle=shuffle, typesize=kind.itemsize), Crc32cCodec()],
-        fill_value=float("nan") if kind.kind == "f" else int(np.iinfo(kind).max),
-        # One flat folder an array: five folders deep for each shard costs more inodes than the shards.
-        chunk_key_encoding={"name": "default", "separator": "."},
-        dimension_names=(*before, "z", "y", "x"),
-        config={"write_empty_chunks": True},
-    )
-
-
-def seal(group: "zarr.Group", path: PathLike, attributes: Mapping[str, Any]) -> None:
+def seal(group: Group, attributes: Mapping[str, Any], arrays: Iterable[str] = ()) -> None:
     """Declare a group whole.
 
     Raises
@@ -82,12 +61,13 @@ def seal(group: "zarr.Group", path: PathLike, attributes: Mapping[str, Any]) -> 
     StoreError
         A shard was never written.
     """
-    group.update_attributes(dict(attributes))
-    sizes = {name: _stored_bytes(path, name, array) for name, array in group.arrays()}
-    group.update_attributes({"sealed": {"bytes": sizes, "digest": _metadata_digest(group, path, sizes)}})
+    group.attributes.update(attributes)
+    sizes = {name: _stored_bytes(group.path, open_array(group.path / name), tidy=True) for name in arrays}
+    group.attributes["sealed"] = {"bytes": sizes, "digest": _metadata_digest(group, sizes)}
+    group.save()
 
 
-def open_sealed(path: PathLike) -> "zarr.Group":
+def open_sealed(path: PathLike) -> Group:
     """Open a group for reading.
 
     Raises
@@ -97,16 +77,15 @@ def open_sealed(path: PathLike) -> "zarr.Group":
     """
     if not os.path.isdir(path):
         raise StoreError(path, "there is no store")
-    group: zarr.Group
     with damage_reported(path):
-        group = _zarr().open_group(os.fspath(path), mode="r", zarr_format=3, use_consolidated=False)
-        sealed: Any = group.attrs.asdict().get("sealed")
+        group = Group(Path(path), read_json(Path(path) / METADATA)["attributes"])
+        sealed: Any = group.attributes.get("sealed")
         if sealed is None:
             raise StoreError(path, "the store was never finished")
-        if _metadata_digest(group, path, sealed["bytes"]) != sealed["digest"]:
+        if _metadata_digest(group, sealed["bytes"]) != sealed["digest"]:
             raise StoreError(path, "its metadata are not those that it was finished with")
         for name, size in sealed["bytes"].items():
-            found = _stored_bytes(path, name, group[name])
+            found = _stored_bytes(group.path, open_array(group.path / name))
             if found != size:
                 raise StoreError(path, f"array {name} has {found} bytes, but had {size} when it was finished")
     return group
@@ -141,6 +120,7 @@ class SealedWriter:
         with ExitStack() as undo:
             undo.push(self._stack)
             self._group = create_group(self.location, self._attributes)
+            self._arrays: dict[str, ShardedArray] = {}
             self._create_arrays()
             undo.pop_all()
         return self
@@ -162,12 +142,15 @@ class SealedWriter:
         StoreError
             A block was never written.
         """
-        seal(self._group, self.location, extra_attributes or {})
+        seal(self._group, extra_attributes or {}, self._arrays)
         self._sealed = True
 
     def _create_arrays(self) -> None:
-        """Create the store's arrays in `self._group`."""
+        """Create the store's arrays by `_create`."""
         raise NotImplementedError
+
+    def _create(self, name: str, dtype: str, before: Mapping[str, int] | None = None) -> None:
+        self._arrays[name] = create_array(self._group.path, name, self.layout, dtype, before)
 
     def _whole_blocks(self, slices: Slices) -> Slices:
         if not self.layout.covers_whole_blocks(slices):
@@ -176,18 +159,23 @@ class SealedWriter:
 
 
 class CheckedArray:
-    """A Zarr array for reading: indexed like it, but damage on disk is a `StoreError`."""
+    """An array for reading: damage on disk is a `StoreError`."""
 
-    def __init__(self, path: PathLike, array: Any) -> None:
+    def __init__(self, path: PathLike, name: str) -> None:
         self.path = path
-        self.array = array
-        self.shape: tuple[int, ...] = array.shape
-        self.dtype: np.dtype[Any] = array.dtype
-        self.chunks: tuple[int, ...] = array.chunks
+        self.array = open_array(Path(path) / name)
+        self.shape = self.array.shape
+        self.dtype = self.array.dtype
+        self.chunks = self.array.chunks
 
-    def __getitem__(self, selection: Any) -> np.ndarray[Any, np.dtype[Any]]:
+    @property
+    def layout(self) -> Layout:
+        """Blocks and chunks that it was created with."""
+        return layout_of(self.array)
+
+    def __getitem__(self, selection: Any) -> NDArray[Any]:
         with damage_reported(self.path):
-            return np.asarray(self.array[selection])
+            return self.array[selection]
 
 
 def write_rejection(path: PathLike, rejection: Rejection, recipe: Mapping[str, Any]) -> None:
@@ -195,7 +183,7 @@ def write_rejection(path: PathLike, rejection: Rejection, recipe: Mapping[str, A
     with replaced_when_whole(path) as temporary:
         record = {"stage": rejection.stage, "code": rejection.code, "message": rejection.message}
         record["remedy"] = rejection.remedy
-        seal(create_group(temporary, {}), temporary, {"rejection": record, "recipe": dict(recipe)})
+        seal(create_group(temporary, {}), {"rejection": record, "recipe": dict(recipe)})
 
 
 def read_rejection(attributes: Mapping[str, Any]) -> Rejection | None:
@@ -204,46 +192,24 @@ def read_rejection(attributes: Mapping[str, Any]) -> Rejection | None:
     return None if record is None else Rejection(**record)
 
 
-def use_codec_threads(count: int) -> None:
-    """Let this process compress and decompress chunks in `count` threads; to be called before its first store."""
-    import zarr
-
-    zarr.config.set({"threading.max_workers": count})
-
-
-def layout_of(array: Any) -> Layout:
-    """Return the layout that an array was created with."""
-    z, y, x = array.shape[-3:]
-    chunk_z, chunk_y, chunk_x = array.chunks[-3:]
-    block_z, block_y, block_x = array.shards[-3:]
-    return Layout((z, y, x), (chunk_z, chunk_y, chunk_x), (block_z, block_y, block_x))
-
-
-def _stored_bytes(path: PathLike, name: str, array: Any) -> int:
-    """Bytes of all shards of an array, each of which must be there."""
-    found = {entry.name: entry.stat().st_size for entry in os.scandir(Path(path) / name)}
-    grid = (-(-size // edge) for size, edge in zip(array.shape, array.shards, strict=True))
+def _stored_bytes(path: Path, array: ShardedArray, tidy: bool = False) -> int:
+    """Bytes of all shards of an array, each of which must be there; `tidy` removes what a lost task left."""
+    found = {entry.name: entry for entry in os.scandir(array.path)}
     total = 0
-    for index in product(*map(range, grid)):
-        key = ".".join(map(str, ("c", *index)))
+    for key in array.keys:
         if key not in found:
-            raise StoreError(path, f"shard {key} of array {name} is missing")
-        total += found[key]
+            raise StoreError(path, f"shard {key} of array {array.path.name} is missing")
+        total += found.pop(key).stat().st_size
+    if tidy:
+        for name in found.keys() - {METADATA}:
+            (array.path / name).unlink(missing_ok=True)
     return total
 
 
-def _metadata_digest(group: "zarr.Group", path: PathLike, arrays: Iterable[str]) -> str:
+def _metadata_digest(group: Group, arrays: Iterable[str]) -> str:
     """Return a digest of the attributes (without the seal) and of each array's metadata: chunks have their CRC-32C."""
-    attributes = {key: value for key, value in group.attrs.asdict().items() if key != "sealed"}
+    attributes = {key: value for key, value in group.attributes.items() if key != "sealed"}
     digest = hashlib.sha256(json.dumps(attributes, sort_keys=True, allow_nan=False).encode())
     for name in sorted(arrays):
-        digest.update((Path(path) / name / "zarr.json").read_bytes())
+        digest.update((group.path / name / METADATA).read_bytes())
     return digest.hexdigest()
-
-
-def _zarr() -> Any:
-    import zarr
-
-    if zarr.config.get("threading.max_workers") is None:
-        use_codec_threads(CODEC_THREADS)
-    return zarr

@@ -16,11 +16,8 @@ from .sealed import (
     PathLike,
     SealedWriter,
     StoreError,
-    create_array,
-    layout_of,
     open_sealed,
     read_rejection,
-    use_codec_threads,
     write_rejection,
 )
 
@@ -36,7 +33,6 @@ __all__ = [
     "choose_layout",
     "open_measures",
     "open_probabilities",
-    "use_codec_threads",
     "write_measure_block",
     "write_rejection",
 ]
@@ -79,8 +75,9 @@ class ProbabilityWriter(SealedWriter):
         self._with_mask = with_mask
 
     def _create_arrays(self) -> None:
-        self._array = create_array(self._group, "probabilities", self.layout, self._dtype, self._leading)
-        self._mask = create_array(self._group, "mask", self.layout, "uint8") if self._with_mask else None
+        self._create("probabilities", self._dtype, self._leading)
+        if self._with_mask:
+            self._create("mask", "uint8")
 
     def write(self, member: int, class_index: int, z: int, data: NDArray[Any], y: int = 0, x: int = 0) -> None:
         """Write the piece of one class that starts at voxel (z, y, x); it must consist of whole blocks.
@@ -93,13 +90,14 @@ class ProbabilityWriter(SealedWriter):
         """
         box = self._whole_blocks(_box(data, z, y, x))
         with np.errstate(over="ignore"):
-            self._array[(member, class_index, *box)] = data.astype(self._dtype, copy=False)
+            stored = data.astype(self._dtype, copy=False)
+        self._arrays["probabilities"].write((member, class_index, *box), stored)
 
     def write_mask(self, z: int, data: NDArray[Any], y: int = 0, x: int = 0) -> None:
         """Write the piece of the mask that starts at voxel (z, y, x): 1 inside, 0 outside."""
-        if self._mask is None:
+        if not self._with_mask:
             raise ValueError("the writer was made without a mask")
-        self._mask[self._whole_blocks(_box(data, z, y, x))] = data.astype(np.uint8, copy=False)
+        self._arrays["mask"].write(self._whole_blocks(_box(data, z, y, x)), data.astype(np.uint8, copy=False))
 
 
 @dataclass(frozen=True)
@@ -152,17 +150,17 @@ def open_probabilities(path: PathLike) -> ProbabilityStore | Rejection:
         The store is absent, not sealed, or misses a shard.
     """
     group = open_sealed(path)
-    attributes: dict[str, Any] = group.attrs.asdict()
+    attributes = group.attributes
     rejection = read_rejection(attributes)
     if rejection is not None:
         return rejection
-    array: Any = group["probabilities"]
+    array = CheckedArray(path, "probabilities")
     given = ("classes", "members", "kind", "complement", "geometry", "voxel_volume_mm3", "source", "recipe")
     return ProbabilityStore(
         path=Path(path),
-        array=CheckedArray(path, array),
-        mask=CheckedArray(path, group["mask"]) if "mask" in attributes["sealed"]["bytes"] else None,
-        layout=layout_of(array),
+        array=array,
+        mask=CheckedArray(path, "mask") if "mask" in attributes["sealed"]["bytes"] else None,
+        layout=array.layout,
         affine=np.array(attributes["affine"], dtype=np.float64),
         quantum=attributes["quantum"],
         counts=attributes["counts"],

@@ -120,9 +120,7 @@ def test_a_cropped_array_is_rejected_with_the_reason(tmp_path: Path) -> None:
 def test_an_array_that_is_declared_the_wrong_way_round_is_rejected_with_the_reason(tmp_path: Path) -> None:
     path = nnunet_file(tmp_path, softmax_field())
     with pytest.raises(DataError) as caught:
-        convert(
-            Sample("s", path), tmp_path, settings(geometry="{stem}.nii.gz", class_axis="first", axes="xyz")
-        )
+        convert(Sample("s", path), tmp_path, settings(geometry="{stem}.nii.gz", class_axis="first", axes="xyz"))
     assert caught.value.code == "shape_mismatch"
     assert "permuted" in caught.value.remedy
 
@@ -181,3 +179,27 @@ def test_memory_does_not_grow_with_the_volume(tmp_path: Path, name: str) -> None
         path = write_zarr(folder / "p.zarr", p, (32, 32, 8, 11), 2) if "Zarr" in name else write(folder, p)
         peaks.append(peak_mib(path, folder, settings(33, **changes)))
     assert peaks[1] - peaks[0] < 130
+
+
+def members_of(seeds: range) -> np.ndarray:
+    """(member, class, z, y, x), one member a seed."""
+    return np.concatenate([arranged(softmax_field(seed=seed), "mczyx") for seed in seeds])
+
+
+def test_a_member_file_with_members_of_its_own_is_rejected(tmp_path: Path) -> None:
+    for token in ("0", "1"):
+        write_npy(tmp_path / f"pass-{token}.npy", members_of(range(2)))
+    sample = Sample("s", str(tmp_path / "pass-{member}.npy"))
+    with pytest.raises(DataError) as caught:
+        convert(sample, tmp_path, settings(members=["0", "1"], **CLASS_FIRST))
+    assert caught.value.code == "axes_unclear"
+
+
+def test_class_files_with_other_counts_of_members_are_rejected(tmp_path: Path) -> None:
+    for token, count in (("class0", 2), ("class1", 3), ("class2", 2)):
+        write_npy(tmp_path / f"label-{token}.npy", members_of(range(count))[:, :1])
+    sample = Sample("s", str(tmp_path / "label-{class}.npy"))
+    with pytest.raises(DataError) as caught:
+        convert(sample, tmp_path, settings(**CLASS_FIRST))
+    assert caught.value.code == "shape_mismatch"
+    assert "3 members" in caught.value.message

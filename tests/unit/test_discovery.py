@@ -252,8 +252,9 @@ def test_an_nnunet_array_needs_the_nifti_that_lends_its_geometry(tmp_path):
     assert len(found_in(tmp_path, "nnunet", geometry=None).samples) == 1
 
 
-def test_arrays_of_a_reorienting_reader_are_not_taken_for_native(tmp_path):
-    producers.nnunet(tmp_path, probabilities(2), reader="NibabelIOWithReorient")
+@pytest.mark.parametrize("reader", ["NibabelIOWithReorient", "SimpleITKIOWithReorient"])
+def test_arrays_of_a_reorienting_reader_are_not_taken_for_native(tmp_path, reader):
+    producers.nnunet(tmp_path, probabilities(2), reader=reader)
     found = found_in(tmp_path, "nnunet")
     assert not found.samples
     assert "stays in RAS" in reasons(found)

@@ -188,6 +188,7 @@ def test_the_decoys_beside_the_maps_are_refused_with_a_reason(name, tmp_path):
         ("spm", "mwrc2T1.nii"),
         ("spm", "mrc2T1.nii"),
         ("synthseg", "T1_synthseg.nii.gz"),
+        ("dipy", "tissue_classified.nii.gz"),
         ("nnunet", "case.pkl"),
         ("nnunet_v1", "case.nii.gz"),
         ("totalsegmentator", "probs.pkl"),

@@ -125,7 +125,7 @@ def _geometry(path: str, shape: tuple[int, int, int], fields: tuple[float, ...] 
         affine[:3, :3] = np.asarray(directions, np.float64).T * zooms
         affine[:3, 3] = centre - affine[:3, :3] @ (np.array(shape) / 2)
         determinant = np.linalg.det(affine[:3, :3])
-        if not np.isfinite(affine).all() or not np.isfinite(determinant) or determinant == 0:
+        if not np.isfinite(affine.astype(np.float32)).all() or not np.isfinite(determinant) or determinant == 0:
             raise _invalid(path, "a geometry that puts the voxels nowhere", "voxel sizes and directions with a volume")
     x, y, z = np.abs(zooms).tolist()
     return Geometry(shape, affine, (x, y, z), 1.0, True, None, 0, _SCANNER, _MM)

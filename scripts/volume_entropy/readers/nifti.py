@@ -23,8 +23,9 @@ from .voxels import VoxelType, stream_slabs
 
 # Headers that can be told apart by their own size, the first four bytes of the file.
 _HEADERS: dict[int, Any] = {348: Nifti1Header, 540: Nifti2Header}
-_SINGLE_FILE = {b"n+1", b"n+2"}
+_SINGLE_FILE = {Nifti1Header: b"n+1", Nifti2Header: b"n+2"}
 _REAL_KINDS = "iuf"
+_HIGHEST_XFORM_CODE = 5
 _UNIT_MM = {1: 1000.0, 2: 1.0, 3: 0.001}
 
 
@@ -107,10 +108,10 @@ def _read_header(source: Source) -> Any:
     source.readinto(memoryview(rest))
     header = kind(bytes(start + rest), "<" if little else ">", check=False)
     magic = bytes(header["magic"].item())[:3]
-    if magic not in _SINGLE_FILE:
+    if magic != _SINGLE_FILE[kind]:
         raise DataError(
             "not_this_format",
-            f"{source.path} is no single-file NIfTI: its magic is {magic!r}, expected b'n+1' or b'n+2'",
+            f"{source.path} is no single-file NIfTI: its magic is {magic!r}, expected {_SINGLE_FILE[kind]!r}",
             "Analyze files and .hdr/.img pairs leave the orientation open; convert them to .nii.gz.",
         )
     return header
@@ -161,6 +162,10 @@ def _scaling(path: str, header: Any) -> tuple[float, float]:
 
 def _geometry(path: str, header: Any, axes: Axes) -> Geometry:
     """Where the voxels lie: by the sform, else by the qform, else by the voxel size with the origin at the centre."""
+    for field in ("qform_code", "sform_code"):
+        if not 0 <= int(header[field]) <= _HIGHEST_XFORM_CODE:
+            # Some readers take such a transform, others fall back to another one: another place.
+            raise _invalid(path, f"the {field} {int(header[field])}", f"0 to {_HIGHEST_XFORM_CODE}")
     with np.errstate(all="ignore"):  # absurd transforms overflow on their way to being refused
         qform = _qform(header) if int(header["qform_code"]) != 0 else None
         qform_code = 0 if qform is None else int(header["qform_code"])
@@ -172,7 +177,8 @@ def _geometry(path: str, header: Any, axes: Axes) -> Geometry:
         else:
             name, affine = "voxel sizes", _centred(header, axes)
         determinant = np.linalg.det(affine[:3, :3])
-        if not np.isfinite(affine).all() or not isfinite(determinant) or determinant == 0:
+        # Maps carry the transform as float32.
+        if not np.isfinite(affine.astype(np.float32)).all() or not isfinite(determinant) or determinant == 0:
             raise _invalid(path, f"{name} that put the voxels nowhere", "a finite transform that keeps volume")
         x, y, z = np.sqrt((affine[:3, :3] ** 2).sum(axis=0)).tolist()
     units = int(header["xyzt_units"])
@@ -182,6 +188,10 @@ def _geometry(path: str, header: Any, axes: Axes) -> Geometry:
 
 def _qform(header: Any) -> NDArray[np.float64] | None:
     """Return the qform, or None if its numbers are no rotation, which does no harm beside a valid sform."""
+    if header["pixdim"][0] == 0:
+        # By the standard, a handedness of 0 is 1.
+        header = header.copy()
+        header["pixdim"][0] = 1
     try:
         qform = np.asarray(header.get_qform(), dtype=np.float64)
     except (ValueError, HeaderDataError):

@@ -27,7 +27,7 @@ _ITEM = re.compile(
     (?: (?P<mark>['"])(?P<descr>[^'"\\]*)(?P=mark) | (?P<flag>True|False)
     | \((?P<shape>[\d\s,L]*)\) | (?P<list>\[.*\]) )
     \s*(?:,\s*|(?=\}))""",
-    re.VERBOSE,
+    re.VERBOSE | re.ASCII,
 )
 
 

@@ -5,7 +5,7 @@ Source: https://ngff.openmicroscopy.org/0.5/ ("multiscales"); 0.4 has the same b
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import isfinite
+from math import isfinite, prod
 from typing import Any
 
 import numpy as np
@@ -68,7 +68,10 @@ def placed(path: str, image: OmeImage, roles: Roles) -> Geometry:
     scale, translation = zip(*(numbers.get(axis, (1.0, 0.0)) for axis in "xyz"), strict=True)
     affine = np.diag([*scale, 1.0])
     affine[:3, 3] = translation
-    if not np.isfinite(affine).all() or not isfinite(float(np.prod(scale))) or np.prod(scale) == 0:
+    volume = prod(scale)
+    with np.errstate(over="ignore"):  # maps carry the transform as float32
+        kept = np.isfinite(affine.astype(np.float32)).all()
+    if not kept or not isfinite(volume) or volume == 0:
         raise _invalid(path, f"the scale {scale} and the translation {translation}")
     x, y, z = (abs(float(size)) for size in scale)
     return Geometry(roles.shape, affine, (x, y, z), 1.0, True, None, 0, _SCANNER, _MM)

@@ -15,19 +15,34 @@ from .zarr_chunks import LARGEST_CHUNK_BYTES, ChunkedArray, Codecs, Index, chain
 
 _LARGEST_FILE = 2**24
 _LONGEST_AXIS = 2**31
-# The name of a chunk: c/0/1/2 or c.0.1.2 in version 3, 0.1.2 or 0/1/2 in version 2.
-_KEY = re.compile(r"(?:c[./])?(\d{1,9}(?:[./]\d{1,9})*)")
+_NUMBER = "(?:0|[1-9][0-9]{0,8})"
 
 
 def node_type(folder: str) -> str | None:
-    """Return `array` or `group`; None if a folder is no Zarr node."""
-    if os.path.isfile(os.path.join(folder, "zarr.json")):
-        kind = read_object(os.path.join(folder, "zarr.json")).get("node_type")
+    """Return `array` or `group`; None if a folder is no Zarr node.
+
+    Raises
+    ------
+    DataError
+        Its metadata cannot be read.
+    """
+    path = os.path.join(folder, "zarr.json")
+    if os.path.isfile(path):
+        kind = _of_format(3, path).get("node_type")
         return kind if kind in ("array", "group") else None
     for name, kind in ((".zarray", "array"), (".zgroup", "group")):
-        if os.path.isfile(os.path.join(folder, name)):
+        path = os.path.join(folder, name)
+        if os.path.isfile(path):
+            _of_format(2, path)
             return kind
     return None
+
+
+def _of_format(number: int, path: str) -> dict[str, Any]:
+    content = read_object(path)
+    if content.get("zarr_format") != number:
+        raise _invalid(path, f"the format {content.get('zarr_format')!r}")
+    return content
 
 
 def attributes_of(folder: str) -> Mapping[str, Any]:
@@ -67,7 +82,8 @@ def open_chunked(path: str) -> ChunkedArray:
     DataError
         It is no Zarr array, or one that cannot be read.
     """
-    array = ChunkedArray(path=path, files=_files(path), **read_metadata(path))
+    fields = read_metadata(path)
+    array = ChunkedArray(path=path, files=_files(path, *fields.pop("keys")), **fields)
     if array.chunk_bytes > LARGEST_CHUNK_BYTES:
         raise DataError(
             "header_invalid",
@@ -99,20 +115,21 @@ def _within(index: Index, grid: Sequence[int]) -> bool:
     return len(index) == len(grid) and all(place < number for place, number in zip(index, grid, strict=True))
 
 
-def _files(path: str) -> dict[Index, str]:
-    """List an array's chunk files, whatever stands between the numbers of their names."""
+def _files(path: str, prefix: str, separator: str) -> dict[Index, str]:
+    """List an array's chunk files: c/0/1/2 by default in version 3, 0.1.2 in version 2; others do not count."""
+    key = re.compile(f"{prefix}({_NUMBER}(?:{re.escape(separator)}{_NUMBER})*)")
     found: dict[Index, str] = {}
     for folder, _, names in os.walk(path):
         for name in names:
             full = os.path.join(folder, name)
-            match = _KEY.fullmatch(os.path.relpath(full, path).replace(os.sep, "/"))
+            match = key.fullmatch(os.path.relpath(full, path).replace(os.sep, "/"))
             if match is not None:
-                found[tuple(int(number) for number in re.split("[./]", match[1]))] = full
+                found[tuple(int(number) for number in match[1].split(separator))] = full
     return found
 
 
 def read_metadata(folder: str) -> dict[str, Any]:
-    """Return what the metadata of an array say, as the arguments of `zarr_chunks.ChunkedArray`.
+    """Return what the metadata of an array say, as the arguments of `zarr_chunks.ChunkedArray`; and `keys`, of `_files`.
 
     Raises
     ------
@@ -154,6 +171,7 @@ def _version_2(path: str, content: dict[str, Any]) -> dict[str, Any]:
         "index": None,
         "index_at_end": True,
         "dimension_names": None,
+        "keys": ("", _separator(path, content.get("dimension_separator", "."))),
     }
 
 
@@ -190,7 +208,24 @@ def _version_3(path: str, content: dict[str, Any]) -> dict[str, Any]:
         "index": index,
         "index_at_end": at_end,
         "dimension_names": tuple(names) if names and len(names) == len(shape) else None,
+        "keys": _keys(path, content["chunk_key_encoding"]),
     }
+
+
+def _keys(path: str, encoding: dict[str, Any]) -> tuple[str, str]:
+    """Return what stands before and between the numbers in the name of a chunk, in version 3."""
+    if encoding["name"] not in ("default", "v2"):
+        raise _invalid(path, f"the encoding {encoding['name']!r} of the names of chunks")
+    default = encoding["name"] == "default"
+    given = (encoding.get("configuration") or {}).get("separator", "/" if default else ".")
+    separator = _separator(path, given)
+    return f"c{re.escape(separator)}" if default else "", separator
+
+
+def _separator(path: str, separator: Any) -> str:
+    if separator not in ("/", "."):
+        raise _invalid(path, f"the separator {separator!r} in the names of chunks")
+    return str(separator)
 
 
 def _codecs(path: str, listed: list[dict[str, Any]], data_type: Any, n_axes: int) -> Codecs:
