@@ -3,11 +3,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake
 
-.PHONY: env demo test lint bench fuzz clean
+.PHONY: env demo test test-producers lint bench fuzz clean
 .DEFAULT_GOAL := help
 
 help:  ## say what there is
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 env: .venv/core.stamp  ## build .venv with what a run needs
 
@@ -29,7 +29,15 @@ demo: .venv/dev.stamp  ## make the demo cohort and run the workflow on it
 	@echo "Tables: results/subjects.csv, classes.csv, review_queue.csv. Figures: results/sub-*/sub-*_qc.png."
 
 test: .venv/dev.stamp  ## run every test
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest tests
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n auto --dist loadfile tests
+
+.venv-producers/stamp: envs/producers.txt | .venv/bin/python
+	$(PYTHON) -m venv .venv-producers
+	.venv-producers/bin/python -m pip install --quiet --disable-pip-version-check -r envs/producers.txt
+	touch $@
+
+test-producers: .venv/dev.stamp .venv-producers/stamp  ## test on files of ANTs, DIPY, MONAI, nnU-Net: installs 2 GB
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest tests/producers_tools
 
 lint: .venv/dev.stamp  ## ruff, mypy, snakefmt and snakemake --lint
 	$(BIN)/ruff check .
@@ -40,6 +48,9 @@ lint: .venv/dev.stamp  ## ruff, mypy, snakefmt and snakemake --lint
 
 bench: .venv/dev.stamp  ## measure against the rivals; prints tables and writes benchmarks.json
 	$(BIN)/python -m tests.benchmarks
+
+fuzz: .venv/dev.stamp  ## read N=20000 damaged files of every format from SEED=0 on
+	$(BIN)/python tests/fuzz.py -n $(or $(N),20000) --seed $(or $(SEED),0)
 
 clean:  ## remove what runs made, but not the environment
 	rm -rf results work logs benchmarks data .snakemake benchmarks.json

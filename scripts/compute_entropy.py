@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from volume_entropy.entropy import compute_sample
+from volume_entropy.compute_entropy import compute_sample
 from volume_entropy.joblog import logged_to
 
 if TYPE_CHECKING:
@@ -17,4 +17,5 @@ with logged_to(snakemake.log[0]):
         summary_path=Path(snakemake.output.summary),
         maps_dir=Path(snakemake.output.maps),
         threads=snakemake.threads,
+        scheduler=snakemake.config["dask"]["scheduler"],
     )

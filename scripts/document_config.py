@@ -39,7 +39,9 @@ def values(part: Mapping[str, Any]) -> str:
     if "enum" in part.get("items", {}):
         text += " of " + ", ".join(f"`{value}`" for value in part["items"]["enum"])
     limits = [
-        f"{sign} {part[key]}" for key, sign in (("minimum", "≥"), ("exclusiveMinimum", ">"), ("maximum", "≤")) if key in part
+        f"{sign} {part[key]}"
+        for key, sign in (("minimum", "≥"), ("exclusiveMinimum", ">"), ("maximum", "≤"))
+        if key in part
     ]
     return " ".join([text, ", ".join(limits)]).strip()
 

@@ -12,7 +12,7 @@ with logged_to(snakemake.log[0]):
     render_qc(
         snakemake.input.measures,
         snakemake.input.summary,
-        snakemake.params.image,
+        snakemake.params.recipe["paths"]["image"],
         snakemake.output.figure,
         sample=snakemake.wildcards.sample,
         settings=snakemake.params.recipe["figures"],

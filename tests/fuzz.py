@@ -1,6 +1,6 @@
 """Fuzzing of every reader: mutated files end in a right number or in a rejection, within a bound on time and memory.
 
-`make fuzz N=20000 SEED=0` runs seeds SEED … SEED + N - 1. A failure prints its seed, and leaves its files in `logs/fuzz`;
+`make fuzz N=20000 SEED=0` runs seeds SEED … SEED + N - 1. A failure prints its seed and leaves its files in `logs/fuzz`;
 `python tests/fuzz.py --seed 123` runs one case again. Right is what other readers (`independent.py`) and the float64
 reference make of the same files.
 """
@@ -35,11 +35,12 @@ from independent import Content, read_sample
 from mutations import Tree, mutated
 from reference import block
 from valid_samples import VALID, Valid, valid
+from volume_entropy.compute_entropy import compute_sample
 from volume_entropy.convert import convert_sample
-from volume_entropy.entropy import compute_sample
 from volume_entropy.errors import DataError
 from volume_entropy.files import read_json
 from volume_entropy.samples import Sample
+from volume_entropy.sealed import write_rejection
 from volume_entropy.store import ProbabilityStore, open_probabilities
 
 SECONDS = 20
@@ -102,8 +103,9 @@ def run_case(seed: int, folder: Path) -> str:
     except DataError as error:
         if unchanged:
             raise Wrong(f"a valid sample is rejected: {error}") from error
-        if (out / "p.zarr").exists() or not error.message or not error.remedy:
-            raise Wrong("a rejected sample left a store, or has no words") from error
+        if (out / "p.zarr").exists() or not 20 < len(error.message) < 2000 or not error.remedy:
+            raise Wrong(f"a rejected sample left a store, or has no words, or too many: {error.message}") from error
+        write_rejection(out / "p.zarr", error.rejection("convert"), made)
         return error.code
     store = open_probabilities(out / "p.zarr")
     assert isinstance(store, ProbabilityStore)

@@ -22,7 +22,7 @@ KNOWN = ("probabilities", "softmax", "vol_data")
 
 @dataclass
 class Volume:
-    """A file's numbers (axis of the file, …) as float64, its affine (None: it has no place), the step of its storage."""
+    """A file's numbers (axis of the file, …) as float64, its affine (None: no place), the step of its storage."""
 
     values: np.ndarray
     affine: np.ndarray | None = None
@@ -94,7 +94,7 @@ def read_mgh(content: bytes) -> Volume:
     shape = [int(size) for size in header["dims"]]
     count = int(np.prod(shape))
     values = np.frombuffer(content, dtype, count, offset=284).reshape(shape, order="F")
-    if int(header["goodRASFlag"]) <= 0:
+    if int.from_bytes(content[28:30], "big", signed=True) <= 0:
         # FreeSurfer's own `mghRead` assumes left, inferior, anterior; nibabel mirrors two of the axes.
         header["delta"], header["Pxyz_c"] = 1, 0
         header["Mdc"] = [[-1, 0, 0], [0, 0, -1], [0, 1, 0]]
@@ -196,5 +196,3 @@ def in_space(values: np.ndarray, n_classes: int, settings: dict[str, Any]) -> np
     assert array.shape[1] == n_classes, array.shape
     with np.errstate(all="ignore"):
         return array.astype(np.float32)
-
-

@@ -99,7 +99,9 @@ def exchange(content: bytes, rng: Random) -> bytes:
 
 
 def replace(content: bytes, rng: Random) -> bytes:
-    return one_of(rng, [b"", b"\x1f\x8b", b"{}", b"PK\5\6" + bytes(18), rng.bytes(len(content)), b"probabilities\n" * 90])
+    return one_of(
+        rng, [b"", b"\x1f\x8b", b"{}", b"PK\5\6" + bytes(18), rng.bytes(len(content)), b"probabilities\n" * 90]
+    )
 
 
 def span(content: bytes, rng: Random) -> tuple[int, int]:
@@ -320,7 +322,7 @@ def npz_object(name: str, content: bytes, rng: Random) -> bytes:
 VALUES = (
     None, True, False, 0, 1, -1, 7, 2**31, 10**30, 0.5, 1e308, "", "x", "NaN", "gzip", "zstd", "blosc", "object", "|O",
     "<f8", ">f4", "float64", "int8", "bool", "C", "F", "big", "../..", [], {}, [1], [0, 0, 0, 0], [5, 6, 7, 3],
-    [10**6] * 4, [[[]]], {"id": "pickle"}, {"name": "vlen-utf8"}, "0xffffffff", "Infinity",
+    [10**6] * 4, [[[]]], {"id": "pickle"}, {"name": "vlen-utf8"}, "0xffffffff", "Infinity", "\ud800", "x" * 5000,
 )  # fmt: skip
 
 

@@ -11,9 +11,9 @@ import numpy as np
 import reference
 import yaml
 from study import ROOT, environment
+from volume_entropy.compute_entropy import compute_sample
 from volume_entropy.config import REVISION, conversion_settings, entropy_settings, load_config
 from volume_entropy.convert import convert_sample
-from volume_entropy.entropy import compute_sample
 from volume_entropy.files import read_json
 from volume_entropy.samples import Sample, check_samples, read_samples, recipe, source_paths
 

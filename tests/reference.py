@@ -50,8 +50,14 @@ class Checked:
         return self.not_finite | self.negative | self.above_one | self.bad_sum
 
 
-def check_member(p: NDArray[Any], *, kind: str = "softmax", complement: bool = False,
-                 sum_tolerance: float | None = 0.01, quantum: float = 0.0) -> Checked:
+def check_member(
+    p: NDArray[Any],
+    *,
+    kind: str = "softmax",
+    complement: bool = False,
+    sum_tolerance: float | None = 0.01,
+    quantum: float = 0.0,
+) -> Checked:
     """Normalise one member, (stored class, …), and say which of its voxels hold probabilities."""
     p = np.asarray(p, np.float64)
     n_classes = p.shape[0] + complement
@@ -135,8 +141,15 @@ def is_clear(q: NDArray[np.float64], kind: str, axis: int) -> NDArray[np.bool_]:
     return np.asarray(ordered.take(-1, axis) - (ordered.take(-2, axis) if q.shape[axis] > 1 else -1) > 1e-6)
 
 
-def block(p: NDArray[Any], *, kind: str = "softmax", complement: bool = False, sum_tolerance: float | None = 0.01,
-          quantum: float = 0.0, mask: NDArray[np.bool_] | None = None) -> Block:
+def block(
+    p: NDArray[Any],
+    *,
+    kind: str = "softmax",
+    complement: bool = False,
+    sum_tolerance: float | None = 0.01,
+    quantum: float = 0.0,
+    mask: NDArray[np.bool_] | None = None,
+) -> Block:
     """Measures and counts of (member, stored class, z, y, x)."""
     members = [
         check_member(m, kind=kind, complement=complement, sum_tolerance=sum_tolerance, quantum=quantum) for m in p
@@ -154,9 +167,7 @@ def block(p: NDArray[Any], *, kind: str = "softmax", complement: bool = False, s
     valid = ~invalid & ~empty
     q = np.array([m.q for m in members])
     n_members, n_classes = q.shape[:2]
-    maps = {
-        name: np.where(invalid, np.nan, np.where(empty, 0, values)) for name, values in measures(q, kind).items()
-    }
+    maps = {name: np.where(invalid, np.nan, np.where(empty, 0, values)) for name, values in measures(q, kind).items()}
     mean = q.mean(axis=0)
     domain = valid if mask is None else valid & mask
     if kind == "regions":

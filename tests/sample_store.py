@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from volume_entropy.entropy import compute_sample
+from volume_entropy.compute_entropy import compute_sample
 from volume_entropy.files import read_json
 from volume_entropy.layout import Layout, choose_layout
 from volume_entropy.readers.base import Geometry
@@ -107,7 +107,7 @@ class SampleStore:
             writer.seal()
         return path
 
-    def compute(self, folder: Path, threads: int = 2) -> dict[str, Any]:
+    def compute(self, folder: Path, threads: int = 2, scheduler: str = "threads") -> dict[str, Any]:
         """Write the store, run the stage, and give the summary; maps are in `folder / "maps"`."""
         store = self.write(folder / "probabilities.zarr")
         compute_sample(
@@ -117,6 +117,7 @@ class SampleStore:
             summary_path=folder / "summary.json",
             maps_dir=folder / "maps",
             threads=threads,
+            scheduler=scheduler,
         )
         return read_json(folder / "summary.json")
 

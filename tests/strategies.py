@@ -1,5 +1,7 @@
 """Hypothesis strategies: volumes as producers write them, and what goes wrong with them."""
 
+from itertools import pairwise
+
 import numba
 import numpy as np
 from hypothesis import strategies as st
@@ -80,5 +82,5 @@ def cuts(draw: st.DrawFn, shape: tuple[int, ...]) -> list[tuple[slice, ...]]:
     for n in shape:
         inner = draw(st.lists(st.integers(1, n - 1), max_size=2, unique=True)) if n > 1 else []
         edges = [0, *sorted(inner), n]
-        parts.append([slice(a, b) for a, b in zip(edges, edges[1:], strict=False)])
+        parts.append([slice(a, b) for a, b in pairwise(edges)])
     return [(z, y, x) for z in parts[0] for y in parts[1] for x in parts[2]]

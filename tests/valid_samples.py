@@ -143,7 +143,11 @@ def nnunet() -> Valid:
     file = io.BytesIO()
     np.savez_compressed(file, probabilities=field_of().T)
     labels = field_of().argmax(axis=-1).astype(np.uint8)
-    tree = {"case.npz": file.getvalue(), "case.nii.gz": compress(nifti_bytes(labels)), "case.pkl": b"\x80\x04cos\nabort\n."}
+    tree = {
+        "case.npz": file.getvalue(),
+        "case.nii.gz": compress(nifti_bytes(labels)),
+        "case.pkl": b"\x80\x04cos\nabort\n.",
+    }
     how = settings(class_axis="first", axes="zyx", geometry="{stem}.nii.gz")
     return Valid(".npz", tree, "case.npz", settings=how)
 

@@ -29,8 +29,14 @@ class Agreement:
     pair_intersection: NDArray[np.int64]
 
 
-def count_labels(votes: NDArray[np.uint32], bits: int, n_members: int, n_labels: int, domain: NDArray[np.bool_],
-                 mode: NDArray[np.float32]) -> Agreement:
+def count_labels(
+    votes: NDArray[np.uint32],
+    bits: int,
+    n_members: int,
+    n_labels: int,
+    domain: NDArray[np.bool_],
+    mode: NDArray[np.float32],
+) -> Agreement:
     """Count the labels of several members, packed as `agreement_kernels.count_agreement` says, and fill `mode`."""
     unanimous, union = np.zeros((2, n_labels), np.int64)
     member_voxels = np.zeros((n_members, n_labels), np.int64)

@@ -11,8 +11,17 @@ Words = NDArray[np.uint32]
 
 
 @kernel
-def count_agreement(votes: Words, bits: int, n_members: int, domain: NDArray[np.bool_], unanimous: Counts,
-                    member_voxels: Counts, union: Counts, pairs: Counts, mode: Floats) -> None:
+def count_agreement(
+    votes: Words,
+    bits: int,
+    n_members: int,
+    domain: NDArray[np.bool_],
+    unanimous: Counts,
+    member_voxels: Counts,
+    union: Counts,
+    pairs: Counts,
+    mode: Floats,
+) -> None:
     """Count labels over the domain: voxels where all members say c apart from those where they differ.
 
     Parameters
@@ -60,8 +69,9 @@ def count_agreement(votes: Words, bits: int, n_members: int, domain: NDArray[np.
 
 
 @inlined
-def _count_differing(label: NDArray[np.int64], inside: bool, said: Counts, member_voxels: Counts, union: Counts,
-                     pairs: Counts) -> None:
+def _count_differing(
+    label: NDArray[np.int64], inside: bool, said: Counts, member_voxels: Counts, union: Counts, pairs: Counts
+) -> None:
     said[:] = 0
     for m in range(label.size):
         said[label[m]] += 1

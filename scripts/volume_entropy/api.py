@@ -14,7 +14,7 @@ from .buffers import is_near_one, make_members, make_output, make_scratch, make_
 from .kernels import TILE
 from .measures import MEASURES
 from .member_kernels import Split, measure_members
-from .single_kernels import measure_single
+from .unrolled_kernels import single_kernel
 from .voxelwise import BlockMeasures
 
 Unit = Literal["bit", "nat"]
@@ -64,8 +64,8 @@ def entropy(
     -------
     numpy.ndarray
         float32 of the shape of `p` without `axis`: 0 … log C (regions: 0 … R log 2), exactly 0 where one class holds
-        all. 0 where all classes are 0 (outside the field of view), NaN where a voxel is invalid: NaN, infinite, negative
-        or badly summed.
+        all. 0 where all classes are 0 (outside the field of view), NaN where a voxel is invalid: NaN, infinite,
+        negative or badly summed.
 
     Raises
     ------
@@ -188,12 +188,30 @@ def _check(p: NDArray[Any], unit: str, kind: str, measures: tuple[str, ...], wor
 class _Job:
     """One call: what is asked, and the flat maps that its tasks fill."""
 
-    def __init__(self, n_members: int, n_classes: int, n_voxels: int, unit: str, kind: str, measures: tuple[str, ...],
-                 sum_tolerance: float | None) -> None:
-        self.block = {"n_members": n_members, "n_classes": n_classes, "kind": kind, "complement": False,
-                      "sum_tolerance": sum_tolerance, "quantum": 0.0, "unit": unit, "measures": measures}
-        self.settings = make_settings(n_classes=n_classes, kind=kind, complement=False, sum_tolerance=sum_tolerance,
-                                      quantum=0.0, unit=unit)
+    def __init__(
+        self,
+        n_members: int,
+        n_classes: int,
+        n_voxels: int,
+        unit: str,
+        kind: str,
+        measures: tuple[str, ...],
+        sum_tolerance: float | None,
+    ) -> None:
+        self.new_block = partial(
+            BlockMeasures,
+            n_members=n_members,
+            n_classes=n_classes,
+            kind=kind,
+            complement=False,
+            sum_tolerance=sum_tolerance,
+            quantum=0.0,
+            unit=unit,
+            measures=measures,
+        )
+        self.settings = make_settings(
+            n_classes=n_classes, kind=kind, complement=False, sum_tolerance=sum_tolerance, quantum=0.0, unit=unit
+        )
         self.asked = set(measures)
         self.maps = {name: np.empty(n_voxels, np.float32) for name in {*measures, "predictive_entropy"}}
         # Blocks are for what the two kernels that go over whole arrays do not give.
@@ -202,7 +220,8 @@ class _Job:
         self.at_once = softmax and self.asked <= _AT_ONCE
         if self.single or self.at_once:
             self.output = make_output(n_voxels, n_classes, kind, sums=False)._replace(
-                entropy=self.maps["predictive_entropy"])
+                entropy=self.maps["predictive_entropy"]
+            )
         if self.at_once and self.asked > _FROM_ONE:
             self.split: Split | None = make_split(n_voxels)
             self.maps |= self.split._asdict()
@@ -236,10 +255,15 @@ class _Job:
         here = slice(first, first + flat.shape[2])
         if self.single or (self.at_once and flat.dtype == np.float32):
             fresh = make_output(0, flat.shape[1], "softmax", sums=False)
-            output = fresh._replace(entropy=self.output.entropy[here], segmentation=self.output.segmentation[here],
-                                    odd=np.empty(-(-flat.shape[2] // TILE), np.uint8))
+            output = fresh._replace(
+                entropy=self.output.entropy[here],
+                segmentation=self.output.segmentation[here],
+                odd=np.empty(-(-flat.shape[2] // TILE), np.uint8),
+            )
             if self.single:
-                measure_single(*rows_and_halves(flat[0]), start, stop, self.settings, None, None, make_scratch(), output)
+                rows, halves = rows_and_halves(flat[0])
+                measure = single_kernel(len(rows))
+                measure(rows, halves, start, stop, self.settings, None, None, make_scratch(), output)
             else:
                 split = None if self.split is None else Split(*(values[here] for values in self.split))
                 members = make_members(TILE, flat.shape[1])
@@ -252,7 +276,7 @@ class _Job:
         n_invalid, extremes = 0, np.array([np.inf, -np.inf])
         for low in range(start, stop, _BLOCK_VOXELS):
             high = min(low + _BLOCK_VOXELS, stop)
-            block = BlockMeasures((1, 1, high - low), **self.block)
+            block = self.new_block((1, 1, high - low))
             for member in flat:
                 block.add(member[:, None, None, low:high])
             result = block.finish()

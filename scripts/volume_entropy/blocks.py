@@ -3,7 +3,6 @@
 import math
 import os
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -15,14 +14,11 @@ from .errors import Rejection
 from .layout import Slices
 from .measure_store import write_measure_block
 from .measures import PATCH_EDGE
-from .partials import Extremes, MeasureSums, MemberCounts, SampleSums, merge
+from .partials import Extremes, MeasureSums, MemberCounts, SampleSums
 from .reductions import domain_counts, label_sums, measure_sums
 from .store import ProbabilityStore, open_probabilities
 from .sum_kernels import Labels
 from .voxelwise import BlockMeasures, BlockResult
-
-# Partial sums that are merged by one task. Few are in memory at a time, whatever the number of blocks.
-FAN_IN = 8
 
 
 @dataclass(frozen=True)
@@ -48,46 +44,16 @@ class BlockSettings:
     threshold: float
 
 
-def run_blocks(
-    probabilities: Path, measures: Path, boxes: Sequence[Slices], settings: BlockSettings, *, threads: int
-) -> SampleSums:
-    """Process all blocks of a sample in `threads` threads.
-
-    Parameters
-    ----------
-    probabilities
-        A sealed probability store.
-    measures
-        Where the blocks of an open `MeasureWriter` are written.
-    boxes
-        All blocks of the volume.
-    settings, threads
-        See `BlockSettings`; the scheduler's number of workers.
-
-    Raises
-    ------
-    StoreError
-        The probability store is damaged.
-    """
-    import dask
-    from dask.delayed import delayed
-
-    task, join = delayed(process_block, pure=False), delayed(merge, pure=False)
-    level = [task(probabilities, measures, box, settings) for box in boxes]
-    while len(level) > 1:
-        level = [join(level[first : first + FAN_IN]) for first in range(0, len(level), FAN_IN)]
-    # The blocks of a sample are read from one disk and written by zarr's own threads: no processes.
-    sums: SampleSums = dask.compute(level[0], scheduler="threads", num_workers=threads)[0]
-    return sums
-
-
 def process_block(probabilities: Path, measures: Path, box: Slices, settings: BlockSettings) -> SampleSums:
     """Read a block member by member, compute, store and sum up its measures.
 
     A function of its arguments alone, all of which can be pickled, so that it can run in any process that sees the
-    two stores. Memory: one member's block and the accumulators of its voxels.
+    two stores. Memory: one member's block and the accumulators of its voxels. The box is one block of the layout: one
+    task, one shard of each array.
     """
     store = _opened(probabilities, _identity(probabilities))
+    if not store.layout.is_block(box):
+        raise ValueError(f"{box} is no block of {store.layout}")
     mask = store.read_mask(box)
     z, y, x = box
     block = BlockMeasures(

@@ -32,7 +32,7 @@ def spans_of(selection: Any, shape: Index) -> tuple[Spans, list[bool]]:
 
 
 def cells(spans: Spans, edges: Index, within: tuple[Index, Index] | None = None) -> Iterator[Index]:
-    """Walk over the cells of a grid that a box touches, only those `within` a cell (its place, the edges) of another."""
+    """Walk over the cells of a grid that a box touches; only those `within` a cell, given by place and edges."""
     if within is not None:
         outer = (range(place * edge, (place + 1) * edge) for place, edge in zip(*within, strict=True))
         spans = tuple(

@@ -25,8 +25,9 @@ Floats = NDArray[np.float32]
 Halves = NDArray[np.uint16] | None
 
 
-def make_settings(*, n_classes: int, kind: str, complement: bool, sum_tolerance: float | None, quantum: float,
-                  unit: str) -> Settings:
+def make_settings(
+    *, n_classes: int, kind: str, complement: bool, sum_tolerance: float | None, quantum: float, unit: str
+) -> Settings:
     """What the kernels ask of a voxel.
 
     Parameters
@@ -82,8 +83,9 @@ def rows_and_halves(p: NDArray[Any]) -> tuple[Floats, Halves]:
 
 def make_scratch() -> Scratch:
     """Room for one tile."""
-    return Scratch(np.empty(SCRATCH, np.float32), np.empty(TILE, np.int32), np.empty(TILE, np.uint8),
-                   np.empty(TILE, np.float32))
+    return Scratch(
+        np.empty(SCRATCH, np.float32), np.empty(TILE, np.int32), np.empty(TILE, np.uint8), np.empty(TILE, np.float32)
+    )
 
 
 def make_background(complement: bool) -> Floats | None:
@@ -94,8 +96,9 @@ def make_background(complement: bool) -> Floats | None:
 def make_members(n_voxels: int, n_classes: int) -> Members:
     """The accumulators of members."""
     entropy, entropy_lost, spread = np.zeros((3, n_voxels), np.float32)
-    return Members(np.empty((n_classes, n_voxels), np.float32), spread, entropy, entropy_lost,
-                   np.zeros(n_voxels, np.uint8))
+    return Members(
+        np.empty((n_classes, n_voxels), np.float32), spread, entropy, entropy_lost, np.zeros(n_voxels, np.uint8)
+    )
 
 
 def make_split(n_voxels: int) -> Split:
@@ -105,10 +108,11 @@ def make_split(n_voxels: int) -> Split:
 
 def make_output(n_voxels: int, n_classes: int, kind: str, *, sums: bool) -> Output:
     """Room for what the kernels write; `sums`: also for the sums by class."""
-    label_type = np.uint16 if nothing_label(n_classes, kind) == 65535 else np.uint8
+    shape = (n_classes, n_voxels) if kind == "regions" else (n_voxels,)
+    wide = nothing_label(n_classes, kind) == 65535
     return Output(
         np.empty(n_voxels, np.float32),
-        np.empty((n_classes, n_voxels) if kind == "regions" else n_voxels, label_type),
+        np.empty(shape, np.uint16) if wide else np.empty(shape, np.uint8),
         np.zeros(n_classes if sums else 0, np.int64),
         np.zeros(3, np.int64),
         np.array([np.inf, -np.inf, np.inf, -np.inf]),

@@ -7,8 +7,9 @@ from .kernels import NAN, ONE, TILE, ZERO, Floats
 
 
 @kernel
-def measure_confidence(rows: Floats, complement: bool, entropy: Floats, least_confidence: Floats,
-                       margin: Floats) -> None:
+def measure_confidence(
+    rows: Floats, complement: bool, entropy: Floats, least_confidence: Floats, margin: Floats
+) -> None:
     """Fill 1 - largest p and 1 - (largest p - second largest p), by the sum of the others, so that nothing cancels.
 
     Parameters

@@ -14,8 +14,9 @@ FLOOR = np.float32(1e-7)
 
 
 @kernel
-def add_divergence(rows: Floats, member: int, background: Floats | None, mean: Floats, log_mean: Floats,
-                   divergence: Floats) -> None:
+def add_divergence(
+    rows: Floats, member: int, background: Floats | None, mean: Floats, log_mean: Floats, divergence: Floats
+) -> None:
     """Add a member to Σ over members and classes of (p - mean p) (log2 p - mean log2 p), before its mean is moved.
 
     Parameters
@@ -50,13 +51,15 @@ def add_divergence(rows: Floats, member: int, background: Floats | None, mean: F
             c_mean, c_log_mean = mean[first_label + c][at : at + n], log_mean[first_label + c][at : at + n]
             _add_class(rows[c][at : at + n], weight, share, c_mean, c_log_mean, divergence[at : at + n])
         if background is not None:
-            _add_class(background[:n], weight, share, mean[0][at : at + n], log_mean[0][at : at + n],
-                       divergence[at : at + n])
+            _add_class(
+                background[:n], weight, share, mean[0][at : at + n], log_mean[0][at : at + n], divergence[at : at + n]
+            )
 
 
 @inlined
-def _add_class(row: Floats, weight: Floats, share: np.float32, mean: Floats, log_mean: Floats,
-               divergence: Floats) -> None:
+def _add_class(
+    row: Floats, weight: Floats, share: np.float32, mean: Floats, log_mean: Floats, divergence: Floats
+) -> None:
     for v in range(row.size):
         p = row[v] * weight[v]
         p = p if p > ZERO else ZERO

@@ -20,7 +20,7 @@ CODES: dict[str, str] = {
     "class_mismatch": "The number or order of classes is not what the config says.",
     "axes_unclear": "The file has too few or too many axes to tell space, class and member apart.",
     "not_probabilities": "The values are no probabilities: logits, percentages, grey values or unnormalised scores.",
-    "too_many_invalid": "More voxels than `max_invalid_fraction` allows are NaN, infinite, out of range or badly summed.",
+    "too_many_invalid": "More voxels than `max_invalid_fraction` are NaN, infinite, out of range or badly summed.",
     "no_valid_voxels": "Not one voxel holds usable probabilities.",
     "single_class": "One class under kind `softmax` is a foreground probability without its background.",
     "mask_invalid": "The mask is no mask: it holds NaN, or covers no voxel where it must.",

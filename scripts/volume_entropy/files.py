@@ -89,7 +89,11 @@ def fingerprint(path: str | os.PathLike[str]) -> list[Any]:
     size, mtime = 0, status.st_mtime_ns
     for folder, _, names in os.walk(name):
         for entry in names:
-            entry_status = os.stat(os.path.join(folder, entry))
+            try:
+                entry_status = os.stat(os.path.join(folder, entry))
+            except OSError:
+                # A dangling link, or a file that just went: the reader tells what it lacks.
+                continue
             size += entry_status.st_size
             mtime = max(mtime, entry_status.st_mtime_ns)
     return [name, size, mtime, os.access(name, os.R_OK | os.X_OK)]

@@ -25,7 +25,9 @@ def logged_to(path: str) -> Iterator[None]:
             yield
             logger.info("done in %.2f s, peak memory %.0f MiB", time.perf_counter() - started, peak_memory_mib())
         except BaseException:
-            logger.exception("failed after %.2f s, peak memory %.0f MiB", time.perf_counter() - started, peak_memory_mib())
+            logger.exception(
+                "failed after %.2f s, peak memory %.0f MiB", time.perf_counter() - started, peak_memory_mib()
+            )
             raise
         finally:
             sys.stdout, sys.stderr = streams

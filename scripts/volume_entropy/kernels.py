@@ -39,11 +39,22 @@ _L1, _L2, _L3, _L4 = (np.float32(sign / np.log(2.0)) for sign in (1.0, -1 / 2, 1
 _SQRT_HALF_BITS = np.int32(0x3F3504F3)
 _EXPONENT_MASK = np.int32(-(1 << 23))
 _MANTISSA_BITS = np.int32(23)
-# log2(1 + f) ≈ f · P(f) on [√½ - 1, √2 - 1), minimax in the relative error.
-_P0, _P1, _P2, _P3, _P4 = (np.float32(c) for c in (
-    1.4426950216293335, -0.7213473320007324, 0.48091062903404236, -0.3607036769390106, 0.28791624307632446))  # fmt: skip
-_P5, _P6, _P7, _P8 = (np.float32(c) for c in (
-    -0.23894482851028442, 0.21571561694145203, -0.20726968348026276, 0.12583689391613007))  # fmt: skip
+# log2(1 + f) ≈ f · P(f) on [√½ - 1, √2 - 1), minimax in the relative error: 2.6e-8, in float32 arithmetic 1.5e-7.
+# One degree less saves 4 % of the time and errs by 2.8e-7, a third of what a voxel of 40 classes may.
+_P0, _P1, _P2, _P3, _P4, _P5, _P6, _P7, _P8 = (
+    np.float32(coefficient)
+    for coefficient in (
+        1.4426950216293335,
+        -0.7213473320007324,
+        0.48091062903404236,
+        -0.3607036769390106,
+        0.28791624307632446,
+        -0.23894482851028442,
+        0.21571561694145203,
+        -0.20726968348026276,
+        0.12583689391613007,
+    )
+)
 
 
 Floats = NDArray[np.float32]
@@ -187,12 +198,14 @@ def add_background(n: int, sums: Floats, label: Integers, background: Floats) ->
 
 
 @inlined
-def entropy_parts(largest: np.float32, rest: np.float32, rest_lost: np.float32, plogp: np.float32,
-                  plogp_lost: np.float32) -> tuple[np.float32, np.float32]:
-    """Entropy in bit of p/Σp where |Σp - 1| ≤ 1/64, as a float32 and what it lacks; exactly 0 where one class holds all.
+def entropy_parts(
+    largest: np.float32, rest: np.float32, rest_lost: np.float32, plogp: np.float32, plogp_lost: np.float32
+) -> tuple[np.float32, np.float32]:
+    """Entropy in bit of p/Σp where |Σp - 1| ≤ 1/64, as a float32 and what it lacks.
 
-    log2 Σp - (Σ p log2 p)/Σp with Σp = 1 + δ, in powers of δ up to the fourth: what is left out is below 1e-8 bit, and
-    a logarithm and a division less are a third of what a voxel costs besides its classes.
+    Exactly 0 where one class holds all. log2 Σp - (Σ p log2 p)/Σp with Σp = 1 + δ, in powers of δ up to the fourth:
+    what is left out is below 1e-8 bit, and a logarithm and a division less are a third of what a voxel costs besides
+    its classes.
     """
     d = ((largest - ONE) + rest) + rest_lost
     log_total = d * fma(d, fma(d, fma(d, _L4, _L3), _L2), _L1)

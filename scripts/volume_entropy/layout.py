@@ -60,6 +60,12 @@ class Layout:
             for part, size, edge in zip(slices, self.shape, self.block, strict=True)
         )
 
+    def is_block(self, slices: Slices) -> bool:
+        """Whether a box is exactly one block."""
+        return self.covers_whole_blocks(slices) and all(
+            part.stop - part.start <= edge for part, edge in zip(slices, self.block, strict=True)
+        )
+
     def _box(self, index: tuple[int, ...]) -> Slices:
         z, y, x = (
             slice(i * edge, min((i + 1) * edge, size))

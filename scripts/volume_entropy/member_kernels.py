@@ -74,9 +74,18 @@ class Split(NamedTuple):
 
 
 @kernel
-def add_member(rows: Floats, halves: NDArray[np.uint16] | None, member: int, bits: int, settings: Settings,
-               background: Floats | None, votes: Words | None, scratch: Scratch, members: Members,
-               output: Output) -> None:
+def add_member(
+    rows: Floats,
+    halves: NDArray[np.uint16] | None,
+    member: int,
+    bits: int,
+    settings: Settings,
+    background: Floats | None,
+    votes: Words | None,
+    scratch: Scratch,
+    members: Members,
+    output: Output,
+) -> None:
     """Add member number `member` of a block to `members`, and what it tells to `extremes` and `odd` of `output`.
 
     What is None is left out when the kernel is compiled.
@@ -107,8 +116,15 @@ def add_member(rows: Floats, halves: NDArray[np.uint16] | None, member: int, bit
 
 
 @kernel
-def finish_members(n_members: int, settings: Settings, mask: NDArray[np.bool_] | None, scratch: Scratch,
-                   members: Members, output: Output, split: Split | None) -> None:
+def finish_members(
+    n_members: int,
+    settings: Settings,
+    mask: NDArray[np.bool_] | None,
+    scratch: Scratch,
+    members: Members,
+    output: Output,
+    split: Split | None,
+) -> None:
     """Fill the maps, labels and class sums of `output` and `split` from all the members of a block."""
     n_voxels = members.spread.size
     for at in range(0, n_voxels, TILE):
@@ -123,8 +139,16 @@ def finish_members(n_members: int, settings: Settings, mask: NDArray[np.bool_] |
 
 
 @kernel
-def measure_members(floats: Floats, start: int, stop: int, settings: Settings, scratch: Scratch, members: Members,
-                    output: Output, split: Split | None) -> None:
+def measure_members(
+    floats: Floats,
+    start: int,
+    stop: int,
+    settings: Settings,
+    scratch: Scratch,
+    members: Members,
+    output: Output,
+    split: Split | None,
+) -> None:
     """Fill the maps and labels of voxels `start` to `stop` of `floats` (member, class, voxel).
 
     `members` has room for one tile, which so stays in the cache from the first member to the last.
@@ -140,9 +164,19 @@ def measure_members(floats: Floats, start: int, stop: int, settings: Settings, s
 
 
 @inlined
-def add_tile(rows: Floats, first: int, n: int, at: int, member: int, settings: Settings, background: Floats | None,
-             scratch: Scratch, members: Members, output: Output) -> bool:
-    """Add voxels `first` to `first + n` of one member's rows to the members' from `at` on; return whether they are odd."""
+def add_tile(
+    rows: Floats,
+    first: int,
+    n: int,
+    at: int,
+    member: int,
+    settings: Settings,
+    background: Floats | None,
+    scratch: Scratch,
+    members: Members,
+    output: Output,
+) -> bool | np.bool_:
+    """Add voxels `first` to `first + n` of a member's rows to the members' from `at` on; say whether they are odd."""
     sums, weight = scratch.sums, scratch.weight[:n]
     first_label = 0 if background is None else 1
     accumulate(rows, first, n, first_label, sums, scratch.label)
@@ -150,7 +184,8 @@ def add_tile(rows: Floats, first: int, n: int, at: int, member: int, settings: S
     if background is not None:
         add_background(n, sums, scratch.label, background)
     n_invalid = classify(n, settings, sums, scratch.state, output.counts)
-    spread, entropy, entropy_lost = members.spread[at : at + n], members.entropy[at : at + n], members.entropy_lost[at : at + n]
+    spread, entropy = members.spread[at : at + n], members.entropy[at : at + n]
+    entropy_lost = members.entropy_lost[at : at + n]
     if member == 0:
         spread[:] = ZERO
         entropy[:] = ZERO
@@ -165,11 +200,13 @@ def add_tile(rows: Floats, first: int, n: int, at: int, member: int, settings: S
 
 
 @inlined
-def _add_entropy(sums: Floats, its_state: States, weight: Floats, entropy: Floats, entropy_lost: Floats,
-                 state: States) -> None:
+def _add_entropy(
+    sums: Floats, its_state: States, weight: Floats, entropy: Floats, entropy_lost: Floats, state: States
+) -> None:
     """Add a member's entropy and state to the sums; fill `weight` with 1/Σp, 0 where it has no probabilities.
 
-    log2 Σp - (Σ p log2 p)/Σp for a Σp of any size, with the rounding of the quotient added back.
+    log2 Σp - (Σ p log2 p)/Σp for a Σp of any size, with the rounding of the quotient added back; the error grows with
+    the two logarithms that cancel, by 1e-7 · |log2 Σp| bit.
     """
     for v in range(weight.size):
         largest, rest, plogp = sums[LARGEST + v], sums[REST + v], sums[PLOGP + v]
@@ -210,8 +247,9 @@ def _move_mean(row: Floats, weight: Floats, share: np.float32, mean: Floats, spr
 
 
 @inlined
-def finish_tile(first: int, n: int, at: int, settings: Settings, scratch: Scratch, members: Members,
-                output: Output) -> None:
+def finish_tile(
+    first: int, n: int, at: int, settings: Settings, scratch: Scratch, members: Members, output: Output
+) -> None:
     """Write voxels `at` to `at + n` of entropy and segmentation from those of the members from `first` on.
 
     A voxel that is empty in some members only becomes invalid.
@@ -221,19 +259,30 @@ def finish_tile(first: int, n: int, at: int, settings: Settings, scratch: Scratc
         bits = np.int32(state[v])
         state[v] = np.uint8(np.int32(bits | np.int32(UNEXPLAINED)) if np.int32(bits & _BOTH) == _BOTH else bits)
     accumulate(members.mean, first, n, 0, scratch.sums, scratch.label)
-    write_entropy(n, settings, scratch.sums, scratch.label, state, output.entropy[at : at + n],
-                  output.segmentation[at : at + n])
+    write_entropy(
+        n, settings, scratch.sums, scratch.label, state, output.entropy[at : at + n], output.segmentation[at : at + n]
+    )
 
 
 @inlined
-def split_tile(first: int, n: int, at: int, n_members: int, settings: Settings, scratch: Scratch, members: Members,
-               entropy: Floats, split: Split) -> None:
+def split_tile(
+    first: int,
+    n: int,
+    at: int,
+    n_members: int,
+    settings: Settings,
+    scratch: Scratch,
+    members: Members,
+    entropy: Floats,
+    split: Split,
+) -> None:
     """Split the entropy of the mean into the mean of the entropies and the rest, which is 0 where members are equal."""
     sums = scratch.sums
     share, scale = 1.0 / n_members, np.float64(settings.scale)
     for v in range(n):
-        head, tail = entropy_parts(sums[LARGEST + v], sums[REST + v], sums[REST_LOST + v], sums[PLOGP + v],
-                                   sums[PLOGP_LOST + v])
+        head, tail = entropy_parts(
+            sums[LARGEST + v], sums[REST + v], sums[REST_LOST + v], sums[PLOGP + v], sums[PLOGP_LOST + v]
+        )
         spread, whole = members.spread[first + v], entropy[at + v]
         expected = (np.float64(members.entropy[first + v]) + np.float64(members.entropy_lost[first + v])) * share
         information = np.float32((np.float64(head) + np.float64(tail) - expected) * scale)

@@ -33,8 +33,13 @@ def odd_runs(odd: NDArray[np.uint8], n_voxels: int) -> Iterator[slice]:
             yield slice(int(part[0]) * TILE, min((int(part[-1]) + 1) * TILE, n_voxels))
 
 
-def explain(p: NDArray[np.float32], complement: bool, settings: Settings, state: NDArray[np.uint8],
-            extremes: NDArray[np.float64]) -> None:
+def explain(
+    p: NDArray[np.float32],
+    complement: bool,
+    settings: Settings,
+    state: NDArray[np.uint8],
+    extremes: NDArray[np.float64],
+) -> None:
     """Replace UNEXPLAINED in `state` by the reasons, and widen `extremes`.
 
     A sum is judged, and counts in the extremes, where all its values are finite; values below 0 count as 0 in it.

@@ -27,7 +27,7 @@ from .kernels import (
 )
 
 _HALF = np.float32(0.5)
-_VALUE_SCALE = np.float32(2.0**VALUE_BITS)
+VALUE_SCALE = np.float32(2.0**VALUE_BITS)
 _NONE, _EMPTY, _FILLED, _INVALID = np.int32(0), np.int32(EMPTY), np.int32(FILLED), np.int32(INVALID)
 _FILLED_OR_INVALID = np.int32(FILLED | INVALID)
 
@@ -76,19 +76,27 @@ def widen_half(halves: NDArray[np.uint16], first: int, n: int, rows: Floats) -> 
 
 
 @inlined
-def write_entropy(n: int, settings: Settings, sums: Floats, label: Integers, state: States, entropy: Floats,
-                  segmentation: Labels) -> None:
-    """Write the entropy and the label of a tile's voxels: NaN where invalid, 0 where empty."""
-    scale, most, nothing = settings.scale, settings.most, settings.nothing
+def value_of(head: np.float32, tail: np.float32, bits: np.int32, settings: Settings) -> np.float32:
+    """The entropy in the unit asked for, from `entropy_parts` and a voxel's state: NaN if invalid, 0 if empty."""
+    value = (head + tail) * settings.scale
+    value = ZERO if value < ZERO else value
+    value = settings.most if value > settings.most else value
+    value = NAN if np.int32(bits & _INVALID) != _NONE else value
+    return ZERO if bits == _EMPTY else value
+
+
+@inlined
+def write_entropy(
+    n: int, settings: Settings, sums: Floats, label: Integers, state: States, entropy: Floats, segmentation: Labels
+) -> None:
+    """Write the entropy and the label of a tile's voxels."""
+    nothing = settings.nothing
     for v in range(n):
         bits = np.int32(state[v])
-        head, tail = entropy_parts(sums[LARGEST + v], sums[REST + v], sums[REST_LOST + v], sums[PLOGP + v],
-                                   sums[PLOGP_LOST + v])
-        value = (head + tail) * scale
-        value = ZERO if value < ZERO else value
-        value = most if value > most else value
-        value = NAN if np.int32(bits & _INVALID) != _NONE else value
-        entropy[v] = ZERO if bits == _EMPTY else value
+        head, tail = entropy_parts(
+            sums[LARGEST + v], sums[REST + v], sums[REST_LOST + v], sums[PLOGP + v], sums[PLOGP_LOST + v]
+        )
+        entropy[v] = value_of(head, tail, bits, settings)
         segmentation[v] = label[v] if np.int32(bits & _FILLED_OR_INVALID) == _FILLED else nothing
 
 
@@ -97,14 +105,14 @@ def weigh_domain(sums: Floats, state: States, mask: NDArray[np.bool_] | None, we
     """Fill `weight` with 2³⁰/Σp, 0 where a voxel is empty, invalid or outside the mask."""
     for v in range(weight.size):
         inside = np.int32(np.int32(state[v]) & _FILLED_OR_INVALID) == _FILLED
-        weight[v] = _VALUE_SCALE / (sums[LARGEST + v] + sums[REST + v]) if inside else ZERO
+        weight[v] = VALUE_SCALE / (sums[LARGEST + v] + sums[REST + v]) if inside else ZERO
     if mask is not None:
         for v in range(weight.size):
             weight[v] = weight[v] if mask[v] else ZERO
 
 
 @inlined
-def weighted_sum(row: Floats, weight: Floats) -> int:
+def weighted_sum(row: Floats, weight: Floats) -> np.int64:
     """Σ row · weight, each term rounded to an integer; terms that are NaN or negative count as 0."""
     total = np.int64(0)
     for v in range(row.size):

@@ -183,14 +183,24 @@ def _merge_measure(one: MeasureSums, other: MeasureSums) -> MeasureSums:
         bins=bins,
         counts=counts,
         slices=_join(one.slices, other.slices),
-        patches=one.patches + other.patches,
+        patches=_as_one(one.patches + other.patches),
         class_totals=add(one.class_totals, other.class_totals),
     )
 
 
 def _join(one: Slices, other: Slices) -> Slices:
     (z, y, x), (more_z, more_y, more_x) = one, other
-    return z + more_z, y + more_y, x + more_x
+    return _as_one(z + more_z), _as_one(y + more_y), _as_one(x + more_x)
+
+
+def _as_one(parts: Sequence[Placed]) -> list[Placed]:
+    """Add up parts in the box around them, so that sums of any number of blocks need no more room than their places."""
+    axes = range(len(parts[0].start))
+    start = tuple(min(part.start[axis] for part in parts) for axis in axes)
+    stop = [max(part.start[axis] + part.values.shape[axis] for part in parts) for axis in axes]
+    shape = (*(last - first for first, last in zip(start, stop, strict=True)), *parts[0].values.shape[len(start) :])
+    moved = [Placed(tuple(a - b for a, b in zip(part.start, start, strict=True)), part.values) for part in parts]
+    return [Placed(start, assemble(moved, shape))]
 
 
 def add(one: Sequence[int], other: Sequence[int]) -> list[int]:

@@ -22,6 +22,7 @@ from .kernels import (
     VALUE_BITS,
     ZERO,
     Floats,
+    Labels,
     Scratch,
     Settings,
     States,
@@ -86,8 +87,16 @@ def add_region(row: Floats, smaller: Floats, sums: Floats) -> None:
 
 
 @kernel
-def add_region_member(rows: Floats, halves: NDArray[np.uint16] | None, member: int, settings: Settings,
-                      votes: Words | None, scratch: Scratch, members: Members, output: Output) -> None:
+def add_region_member(
+    rows: Floats,
+    halves: NDArray[np.uint16] | None,
+    member: int,
+    settings: Settings,
+    votes: Words | None,
+    scratch: Scratch,
+    members: Members,
+    output: Output,
+) -> None:
     """Add member number `member` of a block to `members`, and what it tells to `extremes` and `odd` of `output`.
 
     Parameters are those of `member_kernels.add_member`; `mean` has the
@@ -143,8 +152,15 @@ def _move_mean(row: Floats, member: int, mean: Floats, other_mean: Floats, sprea
 
 
 @kernel
-def finish_regions(n_members: int, settings: Settings, mask: NDArray[np.bool_] | None, scratch: Scratch,
-                   members: Members, output: Output, split: Split) -> None:
+def finish_regions(
+    n_members: int,
+    settings: Settings,
+    mask: NDArray[np.bool_] | None,
+    scratch: Scratch,
+    members: Members,
+    output: Output,
+    split: Split,
+) -> None:
     """Fill `output` and `split` from all the members of a block; the segmentation is p̄ > 0.5, a row a region."""
     n_voxels = members.spread.size
     for at in range(0, n_voxels, TILE):
@@ -169,8 +185,7 @@ def finish_regions(n_members: int, settings: Settings, mask: NDArray[np.bool_] |
 
 
 @inlined
-def _write_regions(at: int, n: int, settings: Settings, state: States, mean: Floats,
-                   segmentation: NDArray[np.uint8]) -> None:
+def _write_regions(at: int, n: int, settings: Settings, state: States, mean: Floats, segmentation: Labels) -> None:
     for r in range(segmentation.shape[0]):
         row = mean[r][at : at + n]
         out = segmentation[r][at : at + n]
@@ -180,8 +195,16 @@ def _write_regions(at: int, n: int, settings: Settings, state: States, mean: Flo
 
 
 @inlined
-def _write_maps(at: int, n: int, n_members: int, settings: Settings, scratch: Scratch, members: Members,
-                output: Output, split: Split) -> None:
+def _write_maps(
+    at: int,
+    n: int,
+    n_members: int,
+    settings: Settings,
+    scratch: Scratch,
+    members: Members,
+    output: Output,
+    split: Split,
+) -> None:
     share, scale = 1.0 / n_members, np.float64(settings.scale)
     for v in range(n):
         exact = -(np.float64(scratch.sums[PLOGP + v]) + np.float64(scratch.sums[PLOGP_LOST + v]))

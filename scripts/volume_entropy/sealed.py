@@ -30,6 +30,11 @@ class StoreError(RuntimeError):
 
     def __init__(self, path: PathLike, problem: str) -> None:
         super().__init__(f"{os.fspath(path)}: {problem}. Delete this store and run again: it is made anew.")
+        self._given = path, problem
+
+    def __reduce__(self) -> tuple[type, tuple[PathLike, str]]:
+        # As it comes back from another process.
+        return type(self), self._given
 
 
 @dataclass

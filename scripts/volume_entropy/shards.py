@@ -72,7 +72,8 @@ class ShardedArray:
             with (self.path / key_of(shard)).open("rb") as file:
                 places = self._places(file)
                 for chunk in cells(spans, self.chunks, within=(shard, self.shards)):
-                    _decode(file, *(int(n) for n in places[self._within(chunk)]), scratch)
+                    offset, length = places[self._within(chunk)].tolist()
+                    _decode(file, offset, length, scratch)
                     into, part = zip(*map(overlap, spans, chunk, self.chunks), strict=True)
                     out[into] = scratch[part]
         result: NDArray[Any] = out[tuple(0 if drop else slice(None) for drop in dropped)]

@@ -10,9 +10,17 @@ from .output_kernels import Output, weigh_domain, weighted_sum, widen_half, writ
 
 
 @kernel
-def measure_single(rows: Floats, halves: NDArray[np.uint16] | None, start: int, stop: int, settings: Settings,
-                   mask: NDArray[np.bool_] | None, background: Floats | None, scratch: Scratch,
-                   output: Output) -> None:
+def measure_single(
+    rows: Floats,
+    halves: NDArray[np.uint16] | None,
+    start: int,
+    stop: int,
+    settings: Settings,
+    mask: NDArray[np.bool_] | None,
+    background: Floats | None,
+    scratch: Scratch,
+    output: Output,
+) -> None:
     """Fill `output` for voxels `start` to `stop` of one member whose sums are within 1/64 of 1.
 
     What is None is left out when the kernel is compiled.

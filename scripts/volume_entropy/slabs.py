@@ -1,6 +1,7 @@
 """The second pass: z-slabs of stored measures, in order, for what needs neighbours (boundaries) or order (maps)."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -30,7 +31,7 @@ def sum_roles(
     Parameters
     ----------
     store
-        Sealed. A slab is as deep as its blocks, so that no chunk is read twice.
+        Sealed. No chunk is read twice, but for those of the segmentation at the rim of rows.
     summed
         Measures to sum up.
     maps
@@ -44,31 +45,76 @@ def sum_roles(
         Of the whole volume.
     """
     total = RoleSums([0] * N_ROLES, {name: [0] * N_ROLES for name in summed})
-    for z, labels, below, above in slabs_with_neighbours(store):
-        mask = None if store.mask is None else store.mask[z] != 0
-        slab_roles = roles(labels, below, above, mask, background)
+    for piece in pieces_of(store):
+        mask = None if store.mask is None else store.mask[piece.z, piece.rim] != 0
+        piece_roles = roles(piece.labels, piece.below, piece.above, mask, background)[:, piece.rows]
         part = RoleSums([0] * N_ROLES, {})
         for name in {**dict.fromkeys(summed), **maps}:
-            values = store.array(name)[z]
+            values = store.array(name)[piece.z, piece.y]
             if name in maps:
                 maps[name].write(values)
             if name in summed:
-                part.counts, part.totals[name] = label_sums(values, slab_roles, N_ROLES)
+                part.counts, part.totals[name] = label_sums(values, piece_roles, N_ROLES)
         total = total + part
     for image in maps.values():
         image.close()
     return total
 
 
-def slabs_with_neighbours(store: MeasureStore) -> Iterator[tuple[slice, Labels, Labels | None, Labels | None]]:
-    """Yield z-range, segmentation ([region,] z, y, x), and the planes ([region,] y, x) before and after it."""
-    depth = store.layout.shape[0]
-    edge = store.layout.block[0]
+@dataclass(frozen=True)
+class Piece:
+    """Slices z, or rows y of one slice.
+
+    Attributes
+    ----------
+    rim
+        `y` and a row more at either side, where there is one.
+    labels
+        Segmentation ([region,] z, rim, x).
+    below, above
+        The planes before and after it, ([region,] rim, x); None at the end of the volume.
+    """
+
+    z: slice
+    y: slice
+    rim: slice
+    labels: Labels
+    below: Labels | None
+    above: Labels | None
+
+    @property
+    def rows(self) -> slice:
+        """Rows of `labels` that are `y`."""
+        return slice(self.y.start - self.rim.start, self.y.stop - self.rim.start)
+
+
+def pieces_of(store: MeasureStore) -> Iterator[Piece]:
+    """Cut a volume into pieces in file order: slabs as deep as its blocks, or rows where even one slice is large."""
+    depth, height, _ = store.layout.shape
+    edge, rows = store.layout.slab
+    if rows < height:
+        yield from _rows_of(store, rows)
+        return
+    everything = slice(0, height)
     ranges = [slice(z, min(z + edge, depth)) for z in range(0, depth, edge)]
     segmentation = store.array("segmentation")
     below, current = None, segmentation[..., ranges[0], :, :]
     for index, z in enumerate(ranges):
         following = segmentation[..., ranges[index + 1], :, :] if index + 1 < len(ranges) else None
-        yield z, current, below, None if following is None else following[..., 0, :, :]
+        above = None if following is None else following[..., 0, :, :]
+        yield Piece(z, everything, everything, current, below, above)
         if following is not None:
             below, current = current[..., -1, :, :].copy(), following
+
+
+def _rows_of(store: MeasureStore, rows: int) -> Iterator[Piece]:
+    depth, height, _ = store.layout.shape
+    segmentation = store.array("segmentation")
+    for z in range(depth):
+        for start in range(0, height, rows):
+            y = slice(start, min(start + rows, height))
+            rim = slice(max(0, y.start - 1), min(height, y.stop + 1))
+            below, above = (
+                segmentation[..., plane, rim, :] if 0 <= plane < depth else None for plane in (z - 1, z + 1)
+            )
+            yield Piece(slice(z, z + 1), y, rim, segmentation[..., z : z + 1, rim, :], below, above)

@@ -40,7 +40,7 @@ from .measures import MEASURES
 from .member_kernels import add_member, finish_members
 from .oddities import explain, odd_runs
 from .region_kernels import add_region_member, finish_regions
-from .single_kernels import measure_single
+from .unrolled_kernels import single_kernel
 
 __all__ = ["BlockMeasures", "BlockResult"]
 
@@ -67,8 +67,19 @@ class BlockMeasures:
         Names of the maps that are wanted.
     """
 
-    def __init__(self, shape: tuple[int, int, int], *, n_members: int, n_classes: int, kind: str, complement: bool,
-                 sum_tolerance: float | None, quantum: float, unit: str, measures: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        shape: tuple[int, int, int],
+        *,
+        n_members: int,
+        n_classes: int,
+        kind: str,
+        complement: bool,
+        sum_tolerance: float | None,
+        quantum: float,
+        unit: str,
+        measures: tuple[str, ...],
+    ) -> None:
         unknown = [name for name in measures if name not in MEASURES or kind not in MEASURES[name].kinds]
         if unknown:
             raise ValueError(f"not a measure of kind {kind}: {', '.join(unknown)}")
@@ -76,8 +87,14 @@ class BlockMeasures:
         self._n_members, self._n_classes, self._complement = n_members, n_classes, complement
         self._n_voxels = math.prod(shape)
         self._member_shape = (n_classes - complement, *shape)
-        self._settings = make_settings(n_classes=n_classes, kind=kind, complement=complement,
-                                       sum_tolerance=sum_tolerance, quantum=quantum, unit=unit)
+        self._settings = make_settings(
+            n_classes=n_classes,
+            kind=kind,
+            complement=complement,
+            sum_tolerance=sum_tolerance,
+            quantum=quantum,
+            unit=unit,
+        )
         self._output = make_output(self._n_voxels, n_classes, kind, sums=True)
         self._scratch, self._background = make_scratch(), make_background(complement)
         self._reasons = dict.fromkeys((NOT_FINITE, NEGATIVE, ABOVE_ONE, BAD_SUM), 0)
@@ -136,14 +153,30 @@ class BlockMeasures:
     def _add(self, flat: NDArray[Any]) -> None:
         member, settings, scratch, members = self._n_added, self._settings, self._scratch, self._members
         if self._log_mean is not None:
-            add_divergence(np.ascontiguousarray(flat, np.float32), member, self._background, members.mean,
-                           self._log_mean, self._divergence)
+            add_divergence(
+                np.ascontiguousarray(flat, np.float32),
+                member,
+                self._background,
+                members.mean,
+                self._log_mean,
+                self._divergence,
+            )
         rows, halves = rows_and_halves(flat)
         if self._kind == "regions":
             add_region_member(rows, halves, member, settings, self._votes, scratch, members, self._output)
         else:
-            add_member(rows, halves, member, self._bits, settings, self._background, self._votes, scratch, members,
-                       self._output)
+            add_member(
+                rows,
+                halves,
+                member,
+                self._bits,
+                settings,
+                self._background,
+                self._votes,
+                scratch,
+                members,
+                self._output,
+            )
         for run in odd_runs(self._output.odd, self._n_voxels):
             self._explain(flat[:, run], members.state[run])
 
@@ -186,7 +219,8 @@ class BlockMeasures:
     def _finish_single(self, flat: NDArray[Any], inside: Flags | None) -> Maps:
         output = self._output
         rows, halves = rows_and_halves(flat)
-        measure_single(rows, halves, 0, self._n_voxels, self._settings, inside, self._background, self._scratch, output)
+        measure = single_kernel(len(rows))
+        measure(rows, halves, 0, self._n_voxels, self._settings, inside, self._background, self._scratch, output)
         for run in odd_runs(output.odd, self._n_voxels):
             state = np.where(np.isnan(output.entropy[run]), np.uint8(UNEXPLAINED), np.uint8(0))
             self._explain(flat[:, run], state)
@@ -198,8 +232,7 @@ class BlockMeasures:
 
     def _finish_members(self, inside: Flags | None) -> Maps:
         output, members, split = self._output, self._members, self._split
-        if self._kind == "regions":
-            assert split is not None
+        if self._kind == "regions" and split is not None:
             finish_regions(self._n_members, self._settings, inside, self._scratch, members, output, split)
         else:
             finish_members(self._n_members, self._settings, inside, self._scratch, members, output, split)

@@ -24,7 +24,7 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[1])]
 
-from study import ROOT, Study, environment, softmax_volume  # noqa: E402
+from study import ROOT, Study, environment, softmax_volume
 
 FIRST = "sub-00000"
 
@@ -125,7 +125,8 @@ def seconds_until_a_job(study: Study) -> Row:
 
 def tiny_workflow(folder: Path) -> Path:
     """A copy of the workflow in which a shell line stands for each script: what is left is Snakemake's own cost."""
-    for part in ("Snakefile", "workflow", "scripts", "envs"):
+    folder.mkdir()
+    for part in ("Snakefile", "workflow", "scripts", "envs", "profiles"):
         source = ROOT / part
         copy = shutil.copytree if source.is_dir() else shutil.copy2
         copy(source, folder / part)

@@ -40,7 +40,7 @@ def run(stage: str, folder: Path, output: Path, threads: int) -> None:
         recipe = given["conversion"]
         convert_sample(sample_of(recipe), folder / "probabilities.zarr", recipe=recipe, chunk=given["chunk"])
     elif stage == "compute_entropy":
-        from volume_entropy.entropy import compute_sample
+        from volume_entropy.compute_entropy import compute_sample
 
         compute_sample(
             folder / "probabilities.zarr",

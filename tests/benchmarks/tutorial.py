@@ -1,6 +1,6 @@
 """The tutorial as a script: load, entropy of every voxel, total, map, figure of one slice; what the stages are held to.
 
-    python tutorial.py FILE FOLDER
+python tutorial.py FILE FOLDER
 """
 
 import sys

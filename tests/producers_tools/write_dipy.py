@@ -1,6 +1,6 @@
 """Run by the interpreter that has DIPY: `dipy_classify_tissue --method hmrf` on a phantom.
 
-    python write_dipy.py FOLDER
+python write_dipy.py FOLDER
 """
 
 import sys

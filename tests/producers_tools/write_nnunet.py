@@ -6,15 +6,10 @@ There is no trained model to be had, so the network is one convolution with fixe
 READER is a class of nnunetv2.imageio, TARGET is `labels` or `regions`, SPACING that of the plans (z, y, x).
 """
 
-import os
 import sys
 from pathlib import Path
 
-for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
-    os.environ.setdefault(name, os.devnull)
-
 import nibabel
-import numpy as np
 import torch
 from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
@@ -76,9 +71,8 @@ def main(folder: Path, reader: str, target: str, spacing: list[float]) -> None:
     predictor = nnUNetPredictor(
         use_mirroring=False, perform_everything_on_device=False, device=torch.device("cpu"), allow_tqdm=False
     )
-    predictor.manual_initialization(
-        network, manager, manager.get_configuration("3d_fullres"), [network.state_dict()], dataset, "nnUNetTrainer", None
-    )
+    configuration, weights = manager.get_configuration("3d_fullres"), [network.state_dict()]
+    predictor.manual_initialization(network, manager, configuration, weights, dataset, "nnUNetTrainer", None)
     predictor.predict_from_files_sequential([[str(source / "case_001_0000.nii.gz")]], str(folder / "output"), True)
     (folder / "output/case_001_0000.nii.gz").write_bytes((source / "case_001_0000.nii.gz").read_bytes())
 

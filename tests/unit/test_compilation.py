@@ -27,8 +27,13 @@ print(sum(kernel.stats.cache_hits.values()))
 def start(cache: Path, **environment: str) -> "subprocess.Popen[str]":
     inherited = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}
     settings = inherited | {"PYTHONPATH": str(ROOT / "scripts"), "XDG_CACHE_HOME": str(cache)} | environment
-    return subprocess.Popen([sys.executable, "-W", "error", "-c", JOB], env=settings, text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    return subprocess.Popen(
+        [sys.executable, "-W", "error", "-c", JOB],
+        env=settings,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
 
 
 def hits(job: "subprocess.Popen[str]") -> int:

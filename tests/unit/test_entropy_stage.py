@@ -16,7 +16,7 @@ import volume_entropy
 from reference_statistics import oracle
 from sample_store import AFFINE, SAMPLES, SHAPE, SampleStore, softmax_members, with_empty_margin
 from volume_entropy.blocks import BlockSettings, process_block
-from volume_entropy.entropy import compute_sample
+from volume_entropy.compute_entropy import compute_sample
 from volume_entropy.errors import Rejection
 from volume_entropy.files import read_json
 from volume_entropy.measure_store import open_measures
@@ -134,7 +134,7 @@ def test_a_rejection_is_passed_on_without_loading_what_computes(tmp_path):
     sample = SAMPLES["one member"]
     write_rejection(tmp_path / "p.zarr", Rejection("convert", "file_corrupt", "a", "b"), sample.conversion_recipe)
     program = (
-        "import json, sys, pathlib; from volume_entropy.entropy import compute_sample\n"
+        "import json, sys, pathlib; from volume_entropy.compute_entropy import compute_sample\n"
         "folder, recipe = pathlib.Path(sys.argv[1]), json.loads(sys.argv[2])\n"
         "compute_sample(folder / 'p.zarr', recipe=recipe, measures_path=folder / 'm.zarr',\n"
         "               summary_path=folder / 's.json', maps_dir=folder / 'maps', threads=1)\n"

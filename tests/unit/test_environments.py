@@ -19,7 +19,7 @@ CONDA_NAMES = {
 def pinned(name):
     lines = (ROOT / "envs" / name).read_text().splitlines()
     pins = [line.split("==") for line in lines if line and not line.startswith(("#", "-r"))]
-    return {package: version for package, version in pins}
+    return dict(pins)
 
 
 def test_conda_has_the_versions_of_the_lock():

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,8 +15,11 @@ import strategies as own
 from numpy.testing import assert_array_equal
 from volume_entropy import kernels
 from volume_entropy.agreement import count_labels
+from volume_entropy.buffers import make_output, make_scratch, make_settings
 from volume_entropy.check_kernels import widen_extremes
 from volume_entropy.output_kernels import weighted_sum, widen_half
+from volume_entropy.single_kernels import measure_single
+from volume_entropy.unrolled_kernels import MOST_ROWS, make_unrolled
 from volume_entropy.voxelwise import BlockMeasures
 
 JIT = not numba.config.DISABLE_JIT
@@ -103,7 +107,8 @@ def saturated(n_classes, n_voxels, seed=0):
     sure = rng.random(n_voxels) < 0.997
     rest = rng.choice([0, 1e-10, 3e-9, 1.2e-8, 1e-7], size=(n_classes, n_voxels)).astype(np.float32)
     rest[rng.integers(n_classes, size=n_voxels), np.arange(n_voxels)] = rng.choice(
-        np.array([0.99999994, 0.9999999, 0.9999995, 1, 1.0000001], np.float32), size=n_voxels)
+        np.array([0.99999994, 0.9999999, 0.9999995, 1, 1.0000001], np.float32), size=n_voxels
+    )
     return np.where(sure, rest, p)
 
 
@@ -205,6 +210,25 @@ def test_packed_labels_are_counted_right(n_members, n_labels):
     np.testing.assert_allclose(mode, votes_for_mode / n_members, rtol=1e-6)
 
 
+# Speed: what cannot be seen in the numbers
+
+
+@jit_only
+@pytest.mark.parametrize("n_classes", [2, 5, 8, 9, 33])
+def test_the_loop_over_voxels_is_vectorised(n_classes, monkeypatch, tmp_path):
+    """A logarithm has eight fused multiplications at least; packed ones end in `ps`, those of single voxels in `ss`."""
+    p = softmax(np.random.default_rng(0), n_classes, 100, 1.0)
+    made = make_unrolled.__wrapped__(n_classes) if n_classes <= MOST_ROWS else measure_single
+    kernel = numba.njit(made.py_func, nogil=True, error_model="numpy")
+    output = make_output(100, n_classes, "softmax", sums=False)
+    settings = make_settings(
+        n_classes=n_classes, kind="softmax", complement=False, sum_tolerance=0.01, quantum=0.0, unit="bit"
+    )
+    kernel(p, None, 0, 100, settings, None, None, make_scratch(), output)
+    (assembly,) = kernel.inspect_asm().values()
+    assert len(re.findall(r"vfmadd\d+ps\s.*%[yz]mm", assembly)) >= 8 * min(n_classes, 2)
+
+
 # Any machine gives the same bytes
 
 
@@ -228,8 +252,15 @@ def digest():
 def run_python(code, **environment):
     """Standard output of a fresh interpreter."""
     path = os.pathsep.join(str(ROOT / part) for part in ("scripts", "tests", "tests/unit"))
-    done = subprocess.run([sys.executable, "-W", "error", "-c", code], env=os.environ | {"PYTHONPATH": path} | environment,
-                          capture_output=True, text=True, check=False, timeout=300)
+    settings = os.environ | {"PYTHONPATH": path} | environment
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        env=settings,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 

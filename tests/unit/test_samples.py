@@ -38,7 +38,9 @@ def refused(path, group=None):
 
 
 def test_cells_are_text_and_paths_are_relative_to_the_table(table, tmp_path):
-    path = table("sample\tprobabilities\timage\tsite\tage", "001\ta b/é.nii\t\tNA\t1e5", "NA\t/x/{class}.nii\tt1.nii\t\t-3")
+    path = table(
+        "sample\tprobabilities\timage\tsite\tage", "001\ta b/é.nii\t\tNA\t1e5", "NA\t/x/{class}.nii\tt1.nii\t\t-3"
+    )
     check_samples(path, SCHEMA, SETTINGS)
     samples = read_samples(path)
     assert list(samples) == ["001", "NA"]

@@ -87,6 +87,8 @@ LAYOUTS = {
     "odd slabs": Layout(SHAPE, (3, 7, 5), (3, 21, 20)),
     "slices": Layout(SHAPE, (1, 21, 17), (1, 21, 17)),
     "odd boxes": Layout(SHAPE, (5, 3, 7), (5, 6, 7)),
+    "rows": Layout(SHAPE, (1, 5, 17), (1, 10, 17)),
+    "parts of rows": Layout(SHAPE, (1, 4, 6), (1, 4, 6)),
 }
 
 

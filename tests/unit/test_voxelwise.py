@@ -38,21 +38,22 @@ def run(p, *, kind="softmax", complement=False, sum_tolerance=0.01, quantum=0.0,
     return block.finish(mask)
 
 
-def assert_matches(result, expected, *, exact_labels=True):
+def assert_matches(result, expected, *, exact_labels=True, looser=1):
     """Compare with the twin; labels of near ties in a mean, or in a background that is a difference, may differ."""
     for name, values in result.maps.items():
         if name == "variation_ratio" and not expected.clear_members:
             continue
         rtol = 3e-6 if name == "expected_pairwise_kl" else 0
-        np.testing.assert_allclose(values, expected.maps[name], rtol, TOLERANCE.get(name, 1e-6), err_msg=name)
+        np.testing.assert_allclose(values, expected.maps[name], rtol, looser * TOLERANCE.get(name, 1e-6), err_msg=name)
     assert_array_equal(np.isnan(next(iter(result.maps.values()))), expected.invalid)
     got = {name: getattr(result, name) for name in expected.counts}
     assert got == expected.counts
     clear = expected.clear_mean | exact_labels
     assert_array_equal(np.where(clear, result.segmentation, 0), np.where(clear, expected.segmentation, 0))
     n_voxels = expected.invalid.size
-    np.testing.assert_allclose(np.array(result.expected_voxels, float) / 2**40, expected.expected,
-                               rtol=0, atol=1e-7 * n_voxels)
+    np.testing.assert_allclose(
+        np.array(result.expected_voxels, float) / 2**40, expected.expected, rtol=0, atol=1e-7 * n_voxels
+    )
     if result.member_voxels is not None and expected.clear_members:
         assert_array_equal(result.member_voxels, expected.member_voxels)
         assert_array_equal(result.intersection, expected.intersection)
@@ -82,7 +83,9 @@ def test_faults_are_found_and_counted_by_reason(p):
 @given(own.spoiled_volumes(), st.sampled_from([0.01, 0.3, None]))
 def test_tolerances_decide_what_is_valid(p, sum_tolerance):
     expected = reference.block(p, sum_tolerance=sum_tolerance)
-    assert_matches(run(p, sum_tolerance=sum_tolerance), expected, exact_labels=False)
+    # Sums of any size: down to 1e-9, whose logarithm costs digits.
+    looser = 4 if sum_tolerance is None else 1
+    assert_matches(run(p, sum_tolerance=sum_tolerance), expected, exact_labels=False, looser=looser)
 
 
 @few
@@ -134,7 +137,8 @@ def test_cutting_a_volume_never_changes_a_byte(data, p, what):
         if len(p) > 1:
             assert_array_equal(sum(getattr(part, name) for _, part in parts), getattr(whole, name))
     assert np.nanmin([[part.minimum, part.sum_minimum] for _, part in parts] + [[np.inf, np.inf]]) == np.nanmin(
-        [whole.minimum, whole.sum_minimum, np.inf])
+        [whole.minimum, whole.sum_minimum, np.inf]
+    )
 
 
 @few
@@ -263,8 +267,17 @@ def test_blocks_may_be_measured_in_several_threads():
 
 def test_misuse_is_told():
     p = own.softmax_volume(0, 2, 3, (1, 2, 3))
-    block = BlockMeasures((1, 2, 3), n_members=2, n_classes=3, kind="softmax", complement=False, sum_tolerance=0.01,
-                          quantum=0.0, unit="bit", measures=("predictive_entropy",))
+    block = BlockMeasures(
+        (1, 2, 3),
+        n_members=2,
+        n_classes=3,
+        kind="softmax",
+        complement=False,
+        sum_tolerance=0.01,
+        quantum=0.0,
+        unit="bit",
+        measures=("predictive_entropy",),
+    )
     with pytest.raises(ValueError, match="expected \\(3, 1, 2, 3\\)"):
         block.add(p[0, :2])
     block.add(p[0])

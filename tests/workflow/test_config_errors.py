@@ -24,7 +24,9 @@ def test_an_unknown_key_is_named_with_its_nearest(study):
 
 
 def test_a_key_on_the_command_line_is_checked_too(study):
-    assert "on_rejectd: unknown key; did you mean on_rejected?" in refused(study.run("-n", "--config", "on_rejectd=fail"))
+    assert "on_rejectd: unknown key; did you mean on_rejected?" in refused(
+        study.run("-n", "--config", "on_rejectd=fail")
+    )
 
 
 def test_a_bad_table_is_refused_as_a_whole(study):

@@ -1,4 +1,4 @@
-"""A brain at 1 mm, made from the MNI 152 template: the tutorial's numbers, in bounded memory, with the source's place."""
+"""A brain at 1 mm, made from the MNI 152 template: the tutorial's numbers, in bounded memory, at its place."""
 
 import json
 from pathlib import Path

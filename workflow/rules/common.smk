@@ -5,6 +5,7 @@ import os
 import sys
 import time
 from functools import cache
+from inspect import signature
 from math import ceil
 from pathlib import Path
 
@@ -51,13 +52,19 @@ except ConfigError as error:
 
 RESULTS, WORK = CONFIG["results"], CONFIG["work"]
 FIGURE_FORMAT = CONFIG["figures"]["format"]
-# Scripts take these from the config, since neither changes a number: params would make every sample stale.
-config["storage"], config["results"] = CONFIG["storage"], RESULTS
+# Scripts take these from the config, since none changes a number: params would make every sample stale.
+config["storage"], config["results"], config["dask"] = CONFIG["storage"], RESULTS, CONFIG["dask"]
 
 
 # Not a list of all ids: at 10 000 samples the regular expression costs more than the jobs.
 wildcard_constraints:
     sample=r"[A-Za-z0-9_-]+",
+
+
+def known(function):
+    """Write a function's parameters on it: Snakemake else finds them out anew for each job, a seventh of a dry run."""
+    function.__signature__ = signature(function)
+    return function
 
 
 @cache
@@ -76,11 +83,28 @@ def entropy_recipe(sample):
     return {**conversion_recipe(sample), "settings": ENTROPY}
 
 
+@known
+def conversion_params(wildcards):
+    return conversion_recipe(wildcards.sample)
+
+
+@known
+def entropy_params(wildcards):
+    return entropy_recipe(wildcards.sample)
+
+
+@known
+def figure_params(wildcards):
+    return {**entropy_recipe(wildcards.sample), "figures": CONFIG["figures"]}
+
+
+@known
 def existing_sources(wildcards):
     """Sources that can be read; a missing one is no DAG input, its sample is rejected and the others run.
 
     The fingerprint in the params tells a change in either direction, so their times do not count (ancient). One with a
-    time in the future is left out: Snakemake refuses an output that is older than any input.
+    time in the future is left out: Snakemake refuses an output that is older than any input. So is one with a brace,
+    which Snakemake would fill in as a wildcard and has no way to escape.
     """
     wanted = conversion_recipe(wildcards.sample)
     if workflow.is_main_process and preflight.store_is_stale(
@@ -91,18 +115,26 @@ def existing_sources(wildcards):
     return [
         ancient(path)
         for path, _, mtime, readable in wanted["sources"]
-        if readable and mtime <= now
+        if readable and mtime <= now and "{" not in path
     ]
 
 
-def minutes(sample, attempt, per_gib):
+def memory(constant, per_thread=0):
+    """MiB of a stage: the constant peak and a block a thread, more with each attempt."""
+    return known(
+        lambda wildcards, attempt, threads: (constant + per_thread * threads) * attempt
+    )
+
+
+def minutes(per_gib):
     """Minutes that a cluster grants a stage: five for the start, and so many per GiB of sources."""
-    sizes = [
-        size
-        for _, size, _, _ in conversion_recipe(sample)["sources"]
-        if size is not None
-    ]
-    return attempt * (5 + ceil(per_gib * sum(sizes) / 2**30))
+
+    def granted(wildcards, attempt):
+        sources = conversion_recipe(wildcards.sample)["sources"]
+        total = sum(size for _, size, _, _ in sources if size is not None)
+        return attempt * (5 + ceil(per_gib * total / 2**30))
+
+    return known(granted)
 
 
 def tables():
@@ -120,6 +152,7 @@ def summary_of(sample):
     return f"{RESULTS}/{sample}/{sample}_summary.json"
 
 
+@known
 def everything(wildcards):
     """What a run makes. Maps come with the summary, so they are asked for only where somebody deleted them: Snakemake
     holds each input of a job against each job that it depends on, a quarter of a minute at 10 000 samples.
@@ -164,11 +197,13 @@ def force_if_stale(path):
         workflow.dag.forcefiles.add(path)
 
 
+@known
 def store_of(wildcards):
     force_if_stale(summary_of(wildcards.sample))
     return probability_store(wildcards.sample)
 
 
+@known
 def summaries(wildcards):
     force_if_stale(tables()[0])
     return [summary_of(sample) for sample in SAMPLES]

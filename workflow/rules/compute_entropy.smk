@@ -17,11 +17,9 @@ rule compute_entropy:
     threads: 2
     resources:
         # Per thread one block, all classes of one member.
-        mem_mb=lambda wildcards, attempt, threads: (600 + 100 * threads) * attempt,
-        runtime=lambda wildcards, attempt: minutes(
-            wildcards.sample, attempt, per_gib=20
-        ),
+        mem_mb=memory(600, per_thread=100),
+        runtime=minutes(per_gib=20),
     params:
-        recipe=lambda wildcards: entropy_recipe(wildcards.sample),
+        recipe=entropy_params,
     script:
         "../../scripts/compute_entropy.py"

@@ -15,11 +15,9 @@ rule convert:
     conda:
         "../../envs/environment.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: 700 * attempt,
-        runtime=lambda wildcards, attempt: minutes(
-            wildcards.sample, attempt, per_gib=10
-        ),
+        mem_mb=memory(700),
+        runtime=minutes(per_gib=10),
     params:
-        recipe=lambda wildcards: conversion_recipe(wildcards.sample),
+        recipe=conversion_params,
     script:
         "../../scripts/convert.py"

@@ -12,13 +12,9 @@ rule render_qc:
     conda:
         "../../envs/environment.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: 700 * attempt,
-        runtime=lambda wildcards, attempt: minutes(wildcards.sample, attempt, per_gib=5),
+        mem_mb=memory(700),
+        runtime=minutes(per_gib=5),
     params:
-        recipe=lambda wildcards: {
-            **entropy_recipe(wildcards.sample),
-            "figures": CONFIG["figures"],
-        },
-        image=lambda wildcards: SAMPLES[wildcards.sample].image,
+        recipe=figure_params,
     script:
         "../../scripts/render_qc.py"

@@ -96,7 +96,7 @@ def _items(path: str, text: str) -> dict[str, str]:
     """Take the three items from a header like `{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }`."""
     found: dict[str, str] = {}
     position = 1
-    while text[:1] == "{" and (match := _ITEM.match(text, position)):
+    while text.isascii() and text[:1] == "{" and (match := _ITEM.match(text, position)):
         key = match["key"]
         value = match[{"descr": "descr", "fortran_order": "flag", "shape": "shape"}[key]]
         if key == "descr" and match["list"]:

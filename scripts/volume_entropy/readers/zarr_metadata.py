@@ -129,7 +129,7 @@ def _files(path: str, prefix: str, separator: str) -> dict[Index, str]:
 
 
 def read_metadata(folder: str) -> dict[str, Any]:
-    """Return what the metadata of an array say, as the arguments of `zarr_chunks.ChunkedArray`; and `keys`, of `_files`.
+    """Return what an array's metadata say, as the arguments of `zarr_chunks.ChunkedArray`; and `keys`, of `_files`.
 
     Raises
     ------

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from .partials import RoleSums, SampleSums
 
 STAGE = "compute_entropy"
+# The scheduler that is no address.
+THREADS = "threads"
 
 
 def compute_sample(
@@ -33,6 +35,7 @@ def compute_sample(
     summary_path: Path,
     maps_dir: Path,
     threads: int,
+    scheduler: str = THREADS,
 ) -> None:
     """Compute one sample: measures of every voxel, maps, summary; or pass its rejection on.
 
@@ -54,6 +57,9 @@ def compute_sample(
         The folder of maps to write; empty for a rejected sample.
     threads
         Blocks that are processed at the same time.
+    scheduler
+        `threads` of this process; or the address of a Dask scheduler, `tcp://host:port`, whose workers process the
+        blocks instead. They must see the stores under the same paths.
 
     Raises
     ------
@@ -67,7 +73,7 @@ def compute_sample(
     rejection = store if isinstance(store, Rejection) else None
     if isinstance(store, ProbabilityStore):
         try:
-            _compute(store, recipe, measures_path, summary_path, maps_dir, threads)
+            _compute(store, recipe, measures_path, summary_path, maps_dir, threads, scheduler)
         except DataError as error:
             rejection = error.rejection(STAGE)
     if rejection is not None:
@@ -105,6 +111,7 @@ def _compute(
     summary_path: Path,
     maps_dir: Path,
     threads: int,
+    scheduler: str,
 ) -> None:
     with phase("imports"):
         from .summary import Field, summarise
@@ -112,7 +119,7 @@ def _compute(
     settings, n_members = recipe["settings"], len(store.members)
     stored = default_measures(n_members, settings["measures"], store.kind)
     summed = summarised_measures(n_members, settings["measures"], store.kind)
-    sums = _first_pass(store, recipe, stored, summed, measures_path, threads)
+    sums = _first_pass(store, recipe, stored, summed, measures_path, threads, scheduler)
     roles = _second_pass(store, recipe, stored, summed, measures_path, maps_dir, threads)
     for name in summed:
         if sum(roles.totals[name][1:]) != sums.measures[name].domain_total:
@@ -140,11 +147,13 @@ def _first_pass(
     summed: tuple[str, ...],
     measures_path: Path,
     threads: int,
+    scheduler: str,
 ) -> "SampleSums":
     """Write the measure store; sealed only if the values are probabilities."""
     settings, regions = recipe["settings"], store.kind == "regions"
-    from .blocks import BlockSettings, run_blocks
+    from .blocks import BlockSettings
     from .measure_store import MeasureWriter
+    from .scheduling import run_blocks
     from .validity import require_probabilities
 
     log2 = 1.0 if settings["unit"] == "bit" else math.log(2.0)
@@ -173,8 +182,11 @@ def _first_pass(
         segmentation_dtype="uint16" if not regions and len(store.classes) > 254 else "uint8",
         with_mask=store.mask is not None,
     )
-    with writer, phase(f"first pass, {store.layout.n_blocks} blocks in {threads} threads"):
-        sums = run_blocks(store.path, writer.location, store.layout.blocks(), block, threads=threads)
+    where = f"{threads} threads" if scheduler == THREADS else f"the workers of {scheduler}"
+    with writer, phase(f"first pass, {store.layout.n_blocks} blocks in {where}"):
+        sums = run_blocks(
+            store.path, writer.location, store.layout.blocks(), block, threads=threads, scheduler=scheduler
+        )
         require_probabilities(
             sums,
             where=_names_of(recipe["sources"]),

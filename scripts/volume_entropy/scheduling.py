@@ -1,0 +1,136 @@
+"""Where the blocks of a sample are processed: in threads of this process, or by the workers of a Dask cluster."""
+
+import time
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import __version__
+from .blocks import BlockSettings, process_block
+from .config import REVISION
+from .joblog import logger
+from .layout import Slices
+from .memory import return_freed_arrays
+from .partials import SampleSums, merge
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+# Partial sums that are merged by one task, and blocks of one Dask graph: few of either are in memory at a time,
+# whatever the number of blocks, and the threads wait for each other once in so many blocks.
+FAN_IN = 8
+GRAPH_BLOCKS = 256
+# Blocks that a cluster has waiting, a thread; the next ones are sent as results come in.
+WAITING = 3
+CONNECT_S = 60
+# How long a cluster may be without a worker: a queue may hold up one that was lost.
+WORKERLESS_S = 900
+POLL_S, LOOK_S = 0.02, 10
+
+
+def run_blocks(
+    probabilities: Path,
+    measures: Path,
+    boxes: Sequence[Slices],
+    settings: BlockSettings,
+    *,
+    threads: int,
+    scheduler: str = "threads",
+) -> SampleSums:
+    """Process all blocks of a sample; the result does not depend on where, and in which order, that was.
+
+    Parameters
+    ----------
+    probabilities
+        A sealed probability store.
+    measures
+        Where the blocks of an open `MeasureWriter` are written.
+    boxes
+        All blocks of the volume.
+    settings, threads
+        See `BlockSettings`; the number of threads, which a cluster has of its own.
+    scheduler
+        `threads`, or the address of a Dask scheduler.
+
+    Raises
+    ------
+    StoreError
+        The probability store is damaged.
+    RuntimeError
+        The cluster has no workers, or other code than this process.
+    """
+    if scheduler == "threads":
+        return _in_threads(probabilities, measures, boxes, settings, threads)
+    return _on_cluster(scheduler, probabilities.absolute(), measures.absolute(), boxes, settings)
+
+
+def _in_threads(
+    probabilities: Path, measures: Path, boxes: Sequence[Slices], settings: BlockSettings, threads: int
+) -> SampleSums:
+    import dask
+    from dask.delayed import delayed
+
+    task, join = delayed(process_block, pure=False), delayed(merge, pure=False)
+    done: list[SampleSums] = []
+    for start in range(0, len(boxes), GRAPH_BLOCKS):
+        level = [task(probabilities, measures, box, settings) for box in boxes[start : start + GRAPH_BLOCKS]]
+        while len(level) > 1:
+            level = [join(level[first : first + FAN_IN]) for first in range(0, len(level), FAN_IN)]
+        # The blocks of a sample are read from one disk, and kernels and codecs release the interpreter: no processes.
+        done = [merge([*done, *dask.compute(level[0], scheduler="threads", num_workers=threads)])]
+    return done[0]
+
+
+def _on_cluster(
+    address: str, probabilities: Path, measures: Path, boxes: Sequence[Slices], settings: BlockSettings
+) -> SampleSums:
+    from distributed import Client, as_completed
+
+    with Client(address, timeout=CONNECT_S, set_as_default=False) as client:
+        logger.info("cluster %s: %d workers", address, len(client.nthreads()))
+        waiting = iter(boxes)
+
+        def send(n_blocks: int) -> list[Any]:
+            return [
+                # Not pure: a block that was processed for a store that is gone must be processed again.
+                client.submit(_process, (__version__, REVISION), probabilities, measures, box, settings, pure=False)
+                for box in islice(waiting, n_blocks)
+            ]
+
+        first = send(WAITING * max(1, sum(client.nthreads().values())))
+        results = as_completed(first, loop=client.loop, with_results=True)
+        total: SampleSums | None = None
+        for future, sums in _while_there_are_workers(results, client):
+            total = sums if total is None else merge([total, sums])
+            future.release()
+            for following in send(1):
+                results.add(following)
+    if total is None:
+        raise ValueError("a volume without blocks")
+    return total
+
+
+def _while_there_are_workers(results: Any, client: "Client") -> Iterator[tuple[Any, SampleSums]]:
+    """Yield what is completed; give up when the cluster has had no worker for `WORKERLESS_S`."""
+    workers_seen = looked = time.monotonic()
+    while not results.is_empty():
+        if results.has_ready():
+            yield next(results)
+            continue
+        time.sleep(POLL_S)
+        if time.monotonic() - looked > LOOK_S:
+            looked = time.monotonic()
+            workers_seen = looked if client.nthreads() else workers_seen
+            if looked - workers_seen > WORKERLESS_S:
+                raise RuntimeError(f"the Dask cluster has had no worker for {WORKERLESS_S} s")
+
+
+def _process(
+    library: tuple[str, int], probabilities: Path, measures: Path, box: Slices, settings: BlockSettings
+) -> SampleSums:
+    """Process a block in a worker."""
+    if library != (__version__, REVISION):
+        raise RuntimeError(f"a worker has volume_entropy {__version__} (revision {REVISION}), the job has {library}")
+    return_freed_arrays()
+    return process_block(probabilities, measures, box, settings)
