@@ -1,6 +1,6 @@
 """Fuzzing of every reader: mutated files end in a right number or in a rejection, within a bound on time and memory.
 
-`make fuzz N=20000 SEED=0` runs seeds SEED … SEED + N - 1. A failure prints its seed and leaves its files in `logs/fuzz`;
+`make fuzz N=20000 SEED=0` runs seeds SEED … SEED+N-1. A failure prints its seed and leaves its files in `logs/fuzz`;
 `python tests/fuzz.py --seed 123` runs one case again. Right is what other readers (`independent.py`) and the float64
 reference make of the same files.
 """

@@ -53,7 +53,11 @@ except ConfigError as error:
 RESULTS, WORK = CONFIG["results"], CONFIG["work"]
 FIGURE_FORMAT = CONFIG["figures"]["format"]
 # Scripts take these from the config, since none changes a number: params would make every sample stale.
-config["storage"], config["results"], config["dask"] = CONFIG["storage"], RESULTS, CONFIG["dask"]
+config["storage"], config["results"], config["dask"] = (
+    CONFIG["storage"],
+    RESULTS,
+    CONFIG["dask"],
+)
 
 
 # Not a list of all ids: at 10 000 samples the regular expression costs more than the jobs.
