@@ -21,6 +21,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,8 @@ from volume_entropy.store import ProbabilityStore, open_probabilities
 SECONDS = 20
 # On top of what the process has mapped when a case begins.
 MEMORY = 768 * 2**20
-CHUNK = 2000
+CHUNK = 1000
+ENTROPY = {"unit": "bit", "measures": ["predictive_entropy"], "threshold": 0.5, "maps": ["nifti"]}
 
 
 class Wrong(AssertionError):
@@ -62,9 +64,8 @@ def case(seed: int) -> tuple[Valid, Tree, dict[str, Any]]:
     for _ in range(rng.choice(4, p=[0.05, 0.65, 0.2, 0.1])):
         tree = mutated(tree, rng) or tree
     tolerance, invalid = rng.choice([0.01, 0.3, -1]), rng.choice([0.001, 0.001, 0.5, 1.0])
-    entropy = {"unit": "bit", "measures": ["predictive_entropy"], "threshold": 0.5, "maps": ["nifti"]}
     changes = {"sum_tolerance": None if tolerance < 0 else float(tolerance), "max_invalid_fraction": float(invalid)}
-    return start, tree, {**start.settings, **changes, **entropy}
+    return start, tree, {**start.settings, **changes, **ENTROPY}
 
 
 def write(tree: Tree, folder: Path) -> None:
@@ -75,7 +76,12 @@ def write(tree: Tree, folder: Path) -> None:
 
 
 def run_case(seed: int, folder: Path) -> str:
-    """Run one case in an empty folder; give `ok`, or the code of the rejection.
+    """Run the case of a seed in an empty folder; see `run`."""
+    return run(*case(seed), folder)
+
+
+def run(start: Valid, tree: Tree, resolved: dict[str, Any], folder: Path) -> str:
+    """Run a case in an empty folder; give `ok`, or the code of the rejection.
 
     Raises
     ------
@@ -84,7 +90,6 @@ def run_case(seed: int, folder: Path) -> str:
     Exception
         Any other than `DataError` that the library raised.
     """
-    start, tree, resolved = case(seed)
     source, out = folder / "source", folder / "out"
     source.mkdir(parents=True), out.mkdir()
     write(tree, source)
@@ -179,6 +184,17 @@ def check_numbers(summary: dict[str, Any], out: Path, truth: Content, resolved: 
         raise Wrong(f"{summary['n_domain_voxels']} voxels in the domain, expected {int(domain.sum())}")
 
 
+@cache
+def warm_up() -> None:
+    """Run every valid sample once: kernels are compiled and threads started before memory is bounded.
+
+    A thread that dies for want of memory while it starts leaves Dask waiting for ever.
+    """
+    for name in VALID:
+        with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
+            run(valid(name), valid(name).tree, {**valid(name).settings, **ENTROPY}, Path(folder))
+
+
 @contextmanager
 def bounded(seconds: int = SECONDS, memory: int = MEMORY) -> Iterator[None]:
     """Bound time and address space within the block: what is exceeded is an exception there."""
@@ -190,7 +206,8 @@ def bounded(seconds: int = SECONDS, memory: int = MEMORY) -> Iterator[None]:
     before = resource.getrlimit(resource.RLIMIT_AS)
     handler = signal.signal(signal.SIGALRM, too_slow)
     resource.setrlimit(resource.RLIMIT_AS, (mapped + memory, before[1]))
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    # Again and again: one exception may be lost in a callback.
+    signal.setitimer(signal.ITIMER_REAL, seconds, 5)
     try:
         yield
     finally:
@@ -201,6 +218,7 @@ def bounded(seconds: int = SECONDS, memory: int = MEMORY) -> Iterator[None]:
 
 def run_seeds(seeds: range, failures: Path, progress: Path | None = None) -> tuple[Counter[str], list[str]]:
     """Run cases one after another; give how many ended how, and a line a failure."""
+    warm_up()
     ends: Counter[str] = Counter()
     bad = []
     for seed in seeds:

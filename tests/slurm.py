@@ -6,6 +6,7 @@ environment. A configuration that is not ours is never touched, and a lock keeps
 
 import fcntl
 import os
+import re
 import shutil
 import signal
 import socket
@@ -14,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,8 +77,9 @@ class Slurm:
             raise SlurmUnavailable(f"the daemons started, but no cluster came of it: {self.last_words()}") from None
 
     def stop(self) -> None:
-        for job in self.jobs():
-            ask("scancel", "--signal=KILL", "--full", job.id)
+        for process in processes_with(f"SLURM_CLUSTER_NAME={cluster_name(self.folder)}"):
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
         for daemon in reversed(self.daemons.values()):
             daemon.stdin.close()
             daemon.wait(timeout=20)
@@ -123,7 +125,7 @@ def configuration(folder: Path) -> str:
     controller, *nodes = free_ports(1 + len(NODES))
     text = f"""\
 {MARK} in {folder}
-ClusterName=test
+ClusterName={cluster_name(folder)}
 SlurmctldHost={host}(127.0.0.1)
 SlurmctldPort={controller}
 SlurmUser=root
@@ -203,18 +205,26 @@ def wait_until(condition, seconds: float, what: str) -> None:
         time.sleep(0.1)
 
 
-def processes_of(job: str) -> list[int]:
+def processes_of(job: Job) -> list[int]:
     """Process ids of a running job's script and steps."""
+    return processes_with(f"SLURM_JOB_ID={job.id}")
+
+
+def processes_with(variable: str) -> list[int]:
+    """Process ids whose environment holds `NAME=value`."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
-            try:
-                environment = (entry / "environ").read_bytes()
-            except OSError:
-                continue
-            if f"SLURM_JOB_ID={job}".encode() in environment.split(b"\0"):
-                found.append(int(entry.name))
+            # It may have ended.
+            with suppress(OSError):
+                if variable.encode() in (entry / "environ").read_bytes().split(b"\0"):
+                    found.append(int(entry.name))
     return found
+
+
+def cluster_name(folder: Path) -> str:
+    """A name that no other cluster on this machine has, in lower case as Slurm wants it."""
+    return re.sub("[^a-z0-9]", "", folder.name.lower())
 
 
 def free_ports(n: int) -> list[int]:

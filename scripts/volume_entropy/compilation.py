@@ -71,7 +71,7 @@ def cache_folder() -> Path | None:
     """
     base = os.environ.get("NUMBA_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     cpu = numba.config.CPU_NAME or llvm.get_host_cpu_name()
-    folder = Path(base) / "volume-entropy" / "numba" / f"{cpu}-{_source_hash()}"
+    folder = Path(base) / "volume-entropy" / "numba" / f"{cpu}-{_SOURCES}"
     if not folder.is_absolute():
         return None
     try:
@@ -90,14 +90,47 @@ def _source_hash() -> str:
     return digest.hexdigest()[:12]
 
 
-def _closure_numbers(function: Any) -> list[str]:
-    """What a kernel was made for: the numbers in its closure and in those of the compiled functions there."""
-    contents = [cell.cell_contents for cell in function.__closure__ or ()]
-    return [
-        number
-        for content in contents
-        for number in ([str(content)] if isinstance(content, int) else _closure_numbers(content.py_func))
-    ]
+# Taken before any kernel is imported, since every kernel's module imports this one first.
+_SOURCES = _source_hash()
+
+
+def _sources_changed() -> bool:
+    """Whether the sources were replaced since this process began, as an update during a run does.
+
+    Which of the two versions this process holds is not known, so that its machine code must neither be kept under the
+    name of one, nor be taken from there: it would give the numbers of the other, to every later job.
+    """
+    try:
+        return _source_hash() != _SOURCES
+    except OSError:
+        return True
+
+
+def _loaded_code(function: Any) -> str:
+    """A hash of the bytecode and constants of a function and of all that it calls, as this process holds them.
+
+    The files may say something else by now, or say it again: a module that was read while its file was changed for a
+    moment is known by nothing but its code. What a kernel was made for (a number of classes) is in its closure.
+    """
+    digest, seen = hashlib.sha256(), set()
+
+    def visit(value: Any) -> None:
+        its_function = getattr(value, "py_func", value)
+        code = getattr(its_function, "__code__", None)
+        if code is None:
+            if isinstance(value, int | float | str | np.generic):
+                digest.update(repr(value).encode())
+        elif code not in seen:
+            seen.add(code)
+            constants = [constant for constant in code.co_consts if not hasattr(constant, "co_code")]
+            digest.update(code.co_code + repr((constants, code.co_names)).encode())
+            for name in code.co_names:
+                visit(its_function.__globals__.get(name))
+            for cell in its_function.__closure__ or ():
+                visit(cell.cell_contents)
+
+    visit(function)
+    return digest.hexdigest()[:12]
 
 
 class KernelCache(NullCache):  # type: ignore[misc, unused-ignore]
@@ -110,7 +143,8 @@ class KernelCache(NullCache):  # type: ignore[misc, unused-ignore]
 
     def __init__(self, folder: Path, function: Callable[..., Any]) -> None:
         self._folder = folder
-        self._name = "-".join([f"{function.__module__}.{function.__name__}", *_closure_numbers(function)])
+        self._name = f"{function.__module__}.{function.__name__}"
+        self._function = function
 
     @property
     def cache_path(self) -> str:
@@ -118,7 +152,8 @@ class KernelCache(NullCache):  # type: ignore[misc, unused-ignore]
         return str(self._folder)
 
     def _path(self, signature: Any, codegen: Any) -> Path:
-        key = hashlib.sha256(repr((signature, codegen.magic_tuple())).encode()).hexdigest()[:24]
+        what = (signature, codegen.magic_tuple(), _loaded_code(self._function))
+        key = hashlib.sha256(repr(what).encode()).hexdigest()[:24]
         return self._folder / f"{self._name}-{key}"
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
@@ -126,6 +161,8 @@ class KernelCache(NullCache):  # type: ignore[misc, unused-ignore]
         # Machine code needs the runtime's symbols, and nothing of what numba would compile with: loading that costs
         # 0.4 s of a job (with scipy installed, 0.25 s without).
         rtsys.initialize(target_context)
+        if _sources_changed():
+            return None
         try:
             content = self._path(sig, target_context.codegen()).read_bytes()
             if hashlib.sha256(content[32:]).digest() != content[:32]:
@@ -136,7 +173,7 @@ class KernelCache(NullCache):  # type: ignore[misc, unused-ignore]
 
     def save_overload(self, sig: Any, data: Any) -> None:
         """Keep a compiled function; a disk that is full or read-only is no reason to fail."""
-        if data.library.has_dynamic_globals:
+        if data.library.has_dynamic_globals or _sources_changed():
             return
         try:
             path = self._path(sig, data.codegen)

@@ -1,10 +1,11 @@
 """Processes and their cost, medians of interleaved runs, and tables."""
 
+import json
 import os
 import statistics
 import subprocess
 import sys
-import time
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,26 +23,37 @@ class Cost:
     peak_mib: float
 
 
+# A process starts with the peak memory of the one that starts it: a small one has to.
+LAUNCHER = """
+import json, os, sys, time
+started = time.perf_counter()
+_, status, usage = os.wait4(os.posix_spawnp(sys.argv[2], sys.argv[2:], os.environ), 0)
+cost = time.perf_counter() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+with open(sys.argv[1], "w") as file:
+    json.dump(cost, file)
+sys.exit(os.waitstatus_to_exitcode(status) != 0)
+"""
+
+
 def cost_of(command: Sequence[str | Path]) -> Cost:
     """Run a command of which the files are in the page cache already; its output is shown if it fails."""
-    started = time.perf_counter()
-    process = start(command)
-    return finish(process, command, started)
+    return costs_of([command])[0]
 
 
-def start(command: Sequence[str | Path]) -> subprocess.Popen[bytes]:
-    """Start a command with the library on its path."""
+def costs_of(commands: Sequence[Sequence[str | Path]]) -> list[Cost]:
+    """Run commands at the same time, with the library on their path."""
     environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'scripts'}{os.pathsep}{ROOT / 'tests'}"}
-    return subprocess.Popen([str(part) for part in command], env=environment, cwd=ROOT)
-
-
-def finish(process: subprocess.Popen[bytes], command: Sequence[str | Path], started: float) -> Cost:
-    """Wait for a command and take what it cost."""
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != 0:
-        sys.exit(f"{' '.join(map(str, command))} ended with code {process.returncode}")
-    return Cost(time.perf_counter() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+    with tempfile.TemporaryDirectory() as folder:
+        launcher = (sys.executable, "-I", "-S", "-c", LAUNCHER)
+        reports = [Path(folder, str(number)) for number in range(len(commands))]
+        started = [
+            subprocess.Popen([*launcher, report, *map(str, command)], env=environment, cwd=ROOT)
+            for report, command in zip(reports, commands, strict=True)
+        ]
+        for process, command in zip(started, commands, strict=True):
+            if process.wait() != 0:
+                sys.exit(f"{' '.join(map(str, command))} failed")
+        return [Cost(*json.loads(report.read_text())) for report in reports]
 
 
 def interleaved(runs: Mapping[str, Callable[[], Any]], repeats: int) -> dict[str, list[Any]]:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import nibabel
 import numpy as np
-from measuring import ROOT
+
+from .measuring import ROOT
 
 FOLDER = ROOT / "data/benchmarks"
 
@@ -37,30 +38,36 @@ def structures(edge: int = 160, n_classes: int = 33) -> Path:
     return FOLDER / f"passes-{n_classes}-{edge}_0.nii.gz"
 
 
-def uncompressed(n_bytes: int, shape: tuple[int, int] = (1024, 1024), n_classes: int = 2) -> Path:
-    """A .nii of about `n_bytes`, two classes of float32, 1024 x 1024 x as many slices as it takes."""
-    depth = n_bytes // (4 * n_classes * shape[0] * shape[1])
-    path = FOLDER / f"large-{n_bytes}.nii"
-    FOLDER.mkdir(parents=True, exist_ok=True)
+def uncompressed(n_bytes: int, folder: Path = FOLDER, plane: tuple[int, int] = (1024, 1024)) -> Path:
+    """A .nii of about `n_bytes`: two classes of float32, as many slices of `plane` as that takes."""
+    width, height = plane
+    depth = n_bytes // (8 * width * height)
+    path = folder / f"large-{n_bytes}.nii"
+    folder.mkdir(parents=True, exist_ok=True)
     if path.exists():
         return path
     header = nibabel.Nifti1Header()
     header.set_data_dtype(np.float32)
-    header.set_data_shape((*shape, depth, n_classes))
+    header.set_data_shape((width, height, depth, 2))
     header.set_sform(np.diag([0.005, 0.005, 0.005, 1]), code=1)
     header.set_xyzt_units("mm")
-    header["vox_offset"] = 352
-    header["magic"] = b"n+1"
-    # Two planes that alternate: what is measured is the way of the bytes, not their content.
-    plane = np.random.default_rng(0).random((2, *shape), dtype=np.float32)
+    header["vox_offset"], header["magic"] = 352, b"n+1"
     aside = path.with_suffix(".part")
     with aside.open("wb") as file:
         file.write(header.binaryblock + bytes(4))
-        for values in (plane, 1 - plane):
-            for z in range(depth):
-                file.write(values[z % 2].data)
+        for values in large_planes(depth, plane):
+            file.write(values.data)
     aside.rename(path)
     return path
+
+
+def large_planes(depth: int, plane: tuple[int, int]) -> Iterator[np.ndarray]:
+    """Slices of one class, then of the other: noise, shifted from slice to slice, so that no two are alike."""
+    n = plane[0] * plane[1]
+    noise = np.random.default_rng(0).random(n + depth, dtype=np.float32) ** 4
+    for values in (noise, 1 - noise):
+        for z in range(depth):
+            yield values[z : z + n].reshape(plane[::-1])
 
 
 def _slabs(edge: int, n_classes: int, seed: int) -> Iterator[np.ndarray]:

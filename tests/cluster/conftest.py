@@ -8,7 +8,7 @@ from slurm import SlurmUnavailable, running
 from study import Study, softmax_volume
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def slurm():
     """A Slurm of three nodes on this machine; where there can be none, the summary of the test run says so."""
     with ExitStack() as stack:
@@ -20,7 +20,7 @@ def slurm():
         yield cluster
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def study(tmp_path_factory, slurm):
     """Two good samples and a truncated one, computed locally; `expected` is what every run must give again."""
     study = Study(tmp_path_factory.mktemp("study"))

@@ -9,6 +9,7 @@ import numba
 import numpy as np
 import pytest
 from volume_entropy import compilation
+from volume_entropy.unrolled_kernels import make_unrolled
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="nothing is compiled")
@@ -55,7 +56,13 @@ def test_two_jobs_at_once_fill_one_cache_and_the_third_reads_it(tmp_path):
     assert hits(start(tmp_path)) == 1
 
 
-@pytest.mark.parametrize("damage", [lambda c: b"", lambda c: c[: len(c) // 2], lambda c: c[:-9] + b"\0" + c[-8:]])
+def flip(content: bytes) -> bytes:
+    """A bit of the machine code is wrong."""
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+
+
+@pytest.mark.parametrize("damage", [lambda c: b"", lambda c: c[: len(c) // 2], flip])
 def test_a_damaged_file_is_compiled_again_and_replaced(tmp_path, damage):
     hits(start(tmp_path))
     (path,) = files(tmp_path)
@@ -103,3 +110,23 @@ def test_a_full_disk_is_no_reason_to_fail(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "write_bytes", no_space)
     assert twice(np.float32(4)) == 8
     assert files(tmp_path) == []
+
+
+def test_code_is_known_by_what_was_loaded_not_by_what_the_file_says():
+    def made(offset):
+        @numba.njit
+        def inner(x):
+            return x + offset
+
+        def outer(x):
+            return inner(x) * 2
+
+        return outer
+
+    def other(x):
+        return x * 2
+
+    assert compilation._loaded_code(made(1)) == compilation._loaded_code(made(1))
+    assert len({compilation._loaded_code(function) for function in (made(1), made(2), other)}) == 3
+    three, four = make_unrolled(3), make_unrolled(4)
+    assert compilation._loaded_code(three.py_func) != compilation._loaded_code(four.py_func)

@@ -49,7 +49,7 @@ def test_blocks_tile_the_volume(layout: Layout) -> None:
     assert len(layout.blocks()) == layout.n_blocks
 
 
-def test_a_brain_at_1_mm_is_four_blocks_of_whole_slices() -> None:
+def test_a_brain_at_1_mm_is_six_blocks_of_whole_slices() -> None:
     layout = choose_layout((189, 233, 197), 4, 4, 64)
-    assert layout.grid == (4, 1, 1)
-    assert layout.slab == (48, 233)
+    assert layout.grid == (6, 1, 1)
+    assert layout.slab == (32, 233)

@@ -174,10 +174,11 @@ def test_equal_members_have_no_mutual_information(p, n_members):
 
 
 @pytest.mark.parametrize("n_classes", [2, 5, 40])
-@pytest.mark.parametrize("value", [1.0, 0.995])
-def test_one_hot_is_exactly_zero(n_classes, value):
-    p = np.zeros((1, n_classes, 1, 2, n_classes), np.float32)
-    p[0, np.arange(n_classes), :, :, np.arange(n_classes)] = value
+def test_one_hot_is_exactly_zero(n_classes):
+    values = np.linspace(0.991, 1.009, 101 if JIT else 5)
+    p = np.zeros((1, n_classes, 1, values.size + 1, n_classes), np.float32)
+    for c in range(n_classes):
+        p[0, c, 0, :, c] = [1, *values]
     assert (run(p).maps["predictive_entropy"] == 0).all()
     assert (run(np.repeat(p, 3, axis=0)).maps["predictive_entropy"] == 0).all()
 
@@ -188,6 +189,20 @@ def test_uniform_is_log_of_the_classes(n_classes):
     for members in (p, np.repeat(p, 3, axis=0)):
         for unit, log in (("bit", np.log2), ("nat", np.log)):
             np.testing.assert_allclose(run(members, unit=unit).maps["predictive_entropy"], log(n_classes), atol=1e-6)
+
+
+@pytest.mark.parametrize("n_members", [1, 2])
+@pytest.mark.parametrize("n_classes", [3, 4, 16])
+@pytest.mark.parametrize("complement", [False, True])
+def test_expected_voxels_are_of_probabilities_that_sum_to_one(n_members, n_classes, complement):
+    p = own.softmax_volume(0, n_members, n_classes, (1, 2, 30)) * np.float32(1.009)
+    if complement:
+        p[:, 0] = 0
+        p *= np.float32(0.9)
+    p = p[:, 1:] if complement else p
+    result = run(p, complement=complement)
+    assert sum(result.expected_voxels) / 2**40 == pytest.approx(60 - result.n_invalid, rel=1e-6)
+    assert_matches(result, reference.block(p, complement=complement), exact_labels=False)
 
 
 def test_half_floats_are_read_exactly():
