@@ -75,8 +75,7 @@ class ClusterRun:
             raise AssertionError(f"the run did not end within {seconds} s:\n{self.output[-4000:]}") from None
 
     def interrupt(self) -> None:
-        """Ctrl-C reaches the whole process group, a running `sbatch` included."""
-        os.killpg(self.process.pid, signal.SIGINT)
+        self.process.send_signal(signal.SIGINT)
 
     def kill(self) -> None:
         self.process.kill()

@@ -7,8 +7,8 @@ Slices = tuple[slice, slice, slice]
 Shape = tuple[int, int, int]
 
 # All classes of one member of a block, in memory at once; a 1 mm brain of four float32 classes gets six blocks. With 36
-# MiB its entropy takes the same time and 260 MiB instead of 233 (two threads), with 12 MiB 205; of five members 400, 330
-# and 280 MiB.
+# MiB its entropy takes the same time and 260 MiB instead of 233 (two threads), with 12 MiB 205; with five members 400,
+# 330 and 280 MiB.
 BLOCK_BYTES = 24 * 2**20
 # One class of a z-slab, which a stream must hold until its blocks are whole.
 SLAB_BYTES = 64 * 2**20

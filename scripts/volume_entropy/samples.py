@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
 
 from .errors import ConfigError
 from .files import fingerprint
@@ -87,6 +86,8 @@ def check_samples(path: Path, schema_path: Path, settings: Mapping[str, Any], gr
     ConfigError
         One message that names every offender.
     """
+    import yaml
+
     schema = yaml.safe_load(schema_path.read_text(encoding="utf-8"))
     table = _read_table(path)
     problems = [*_id_problems(table, schema["properties"]["sample"]), *_pattern_problems(table, settings)]

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from . import __version__
 from .blocks import BlockSettings, process_block
-from .config import REVISION
 from .joblog import logger
 from .layout import Slices
 from .memory import return_freed_arrays
@@ -68,8 +67,8 @@ def run_blocks(
 def _in_threads(
     probabilities: Path, measures: Path, boxes: Sequence[Slices], settings: BlockSettings, threads: int
 ) -> SampleSums:
-    import dask
     from dask.delayed import delayed
+    from dask.threaded import get
 
     task, join = delayed(process_block, pure=False), delayed(merge, pure=False)
     done: list[SampleSums] = []
@@ -77,8 +76,9 @@ def _in_threads(
         level = [task(probabilities, measures, box, settings) for box in boxes[start : start + GRAPH_BLOCKS]]
         while len(level) > 1:
             level = [join(level[first : first + FAN_IN]) for first in range(0, len(level), FAN_IN)]
-        # The blocks of a sample are read from one disk, and kernels and codecs release the interpreter: no processes.
-        done = [merge([*done, *dask.compute(level[0], scheduler="threads", num_workers=threads)])]
+        # Kernels and codecs release the interpreter: no processes. Not `dask.compute`, which imports `distributed`
+        # (0.2 s) to see that there is no cluster.
+        done = [merge([*done, get(level[0].dask, level[0].key, num_workers=threads)])]
     return done[0]
 
 
@@ -94,7 +94,7 @@ def _on_cluster(
         def send(n_blocks: int) -> list[Any]:
             return [
                 # Not pure: a block that was processed for a store that is gone must be processed again.
-                client.submit(_process, (__version__, REVISION), probabilities, measures, box, settings, pure=False)
+                client.submit(_process, library(), probabilities, measures, box, settings, pure=False)
                 for box in islice(waiting, n_blocks)
             ]
 
@@ -126,11 +126,21 @@ def _while_there_are_workers(results: Any, client: "Client") -> Iterator[tuple[A
                 raise RuntimeError(f"the Dask cluster has had no worker for {WORKERLESS_S} s")
 
 
+def library() -> tuple[str, int]:
+    """What must be equal wherever blocks of one sample are processed."""
+    from .config import REVISION
+
+    return __version__, REVISION
+
+
 def _process(
-    library: tuple[str, int], probabilities: Path, measures: Path, box: Slices, settings: BlockSettings
+    asked: tuple[str, int], probabilities: Path, measures: Path, box: Slices, settings: BlockSettings
 ) -> SampleSums:
     """Process a block in a worker."""
-    if library != (__version__, REVISION):
-        raise RuntimeError(f"a worker has volume_entropy {__version__} (revision {REVISION}), the job has {library}")
+    if library() != asked:
+        raise RuntimeError(
+            f"a worker of the Dask cluster has version and revision {library()} of volume_entropy, the job has {asked}: "
+            "start both from one clone"
+        )
     return_freed_arrays()
     return process_block(probabilities, measures, box, settings)

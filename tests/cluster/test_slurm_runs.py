@@ -35,15 +35,16 @@ def test_the_profile_alone_gives_the_bytes_of_a_local_run_in_one_job_a_sample(fr
 
 
 def test_ctrl_c_leaves_no_job_of_the_run(fresh, slurm, tmp_path):
-    # A slow controller: Ctrl-C comes while jobs wait to be submitted.
-    run = ClusterRun(fresh, commands=stand_in(tmp_path / "bin", "sbatch", 'sleep 2; exec $REAL "$@"'))
-    wait_until(lambda: slurm.jobs(run.name), 60, "the first job")
+    # A slow controller: Ctrl-C comes while two jobs are being submitted and one waits for that.
+    called = tmp_path / "called"
+    run = ClusterRun(fresh, commands=stand_in(tmp_path / "bin", "sbatch", f'touch {called}; sleep 3; exec $REAL "$@"'))
+    wait_until(called.exists, 60, "the first submission")
     run.interrupt()
     assert run.wait(60) != 0
     assert "Traceback" not in run.output
     wait_until(lambda: not slurm.jobs(run.name, "pending,running,completing"), 20, "the end of its jobs")
     time.sleep(5)
-    assert {job.state for job in slurm.jobs(run.name)} == {"CANCELLED"}
+    assert [job.state for job in slurm.jobs(run.name)] == ["CANCELLED"] * 2
     assert fresh.run("-n").code == 0, "the lock is left"
 
 
