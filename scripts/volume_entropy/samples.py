@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-
 from .errors import ConfigError
 from .files import fingerprint
 from .presets import companions

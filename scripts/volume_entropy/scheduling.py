@@ -139,7 +139,7 @@ def _process(
     """Process a block in a worker."""
     if library() != asked:
         raise RuntimeError(
-            f"a worker of the Dask cluster has version and revision {library()} of volume_entropy, the job has {asked}: "
+            f"a worker of the Dask cluster has version and revision {library()} of the code, the job has {asked}: "
             "start both from one clone"
         )
     return_freed_arrays()

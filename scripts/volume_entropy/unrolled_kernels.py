@@ -79,11 +79,17 @@ def make_unrolled(n_rows: int) -> Callable[..., None]:
             # Unsigned, or numba asks at every access whether the index counts from the end.
             i = np.uintp(first + v)
             smallest, largest, rest, even, odd, label = INFINITY, ZERO, ZERO, ZERO, ZERO, _NONE
+            lost = ZERO
             for c in range(n_rows):
                 p = rows[c, i]
                 smallest = p if p < smallest else smallest
                 p = ZERO if p < ZERO else p
-                rest += largest if largest < p else p
+                added = largest if largest < p else p
+                after = rest + added
+                if background is not None:
+                    # The background is a small difference, and its logarithm shows what the sum lost.
+                    lost += added - (after - rest) if added < rest else rest - (after - added)
+                rest = after
                 label = np.int32(c) if p > largest else label
                 largest = p if p > largest else largest
                 if c % 2 == 0:
@@ -97,7 +103,8 @@ def make_unrolled(n_rows: int) -> Callable[..., None]:
             bits = np.float32(largest + rest).view(np.int32)
             sum_low, sum_high = min(sum_low, MOST if bits == _NONE else bits), max(sum_high, bits)
             if background is not None:
-                b = (ONE - largest) - rest
+                gap = ONE - largest
+                b = (gap - rest) + (((ONE - gap) - largest) - lost)
                 b = ZERO if b < ZERO else b
                 background[v] = b
                 rest += largest if b >= largest else b

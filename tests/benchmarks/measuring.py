@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,16 +41,18 @@ def cost_of(command: Sequence[str | Path]) -> Cost:
     return costs_of([command])[0]
 
 
-def costs_of(commands: Sequence[Sequence[str | Path]]) -> list[Cost]:
-    """Run commands at the same time, with the library on their path."""
+def costs_of(commands: Sequence[Sequence[str | Path]], logs: Sequence[Path] = ()) -> list[Cost]:
+    """Run commands at the same time, with the library on their path; what they say goes to `logs`, if given."""
     environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'scripts'}{os.pathsep}{ROOT / 'tests'}"}
     with tempfile.TemporaryDirectory() as folder:
         launcher = (sys.executable, "-I", "-S", "-c", LAUNCHER)
         reports = [Path(folder, str(number)) for number in range(len(commands))]
-        started = [
-            subprocess.Popen([*launcher, report, *map(str, command)], env=environment, cwd=ROOT)
-            for report, command in zip(reports, commands, strict=True)
-        ]
+        with ExitStack() as stack:
+            streams = [stack.enter_context(log.open("wb")) for log in logs] or [None] * len(commands)
+            started = [
+                subprocess.Popen([*launcher, report, *map(str, command)], env=environment, cwd=ROOT, stderr=stream)
+                for report, command, stream in zip(reports, commands, streams, strict=True)
+            ]
         for process, command in zip(started, commands, strict=True):
             if process.wait() != 0:
                 sys.exit(f"{' '.join(map(str, command))} failed")
