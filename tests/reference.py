@@ -43,7 +43,7 @@ class Checked:
     negative: NDArray[np.bool_]
     above_one: NDArray[np.bool_]
     bad_sum: NDArray[np.bool_]
-    renormalised: NDArray[np.bool_]
+    excess: NDArray[np.float64]  # how much further than 1e-6 · C the sum is from 1; above 0: renormalised
 
     @property
     def invalid(self) -> NDArray[np.bool_]:
@@ -69,7 +69,7 @@ def check_member(
     negative = ((p < -tolerance) & finite).any(axis=0)
     above_one = ((p > 1 + tolerance) & finite).any(axis=0)
     if kind == "regions":
-        return Checked(np.minimum(clean, 1), no, ~whole, negative, above_one, no, no)
+        return Checked(np.minimum(clean, 1), no, ~whole, negative, above_one, no, np.full(no.shape, -1.0))
     if sum_tolerance is None:
         above_one = no
     if complement:
@@ -79,8 +79,8 @@ def check_member(
     empty = whole & (total == 0) & ~negative & ~above_one
     bad_sum = whole & (total != 0) & off
     q = clean / np.where(total > 0, total, 1)
-    renormalised = (np.abs(total - 1) > 1e-6 * n_classes) & (total > 0)
-    return Checked(q, empty, ~whole, negative, above_one, bad_sum, renormalised)
+    excess = np.where(total > 0, np.abs(total - 1) - 1e-6 * n_classes, -1)
+    return Checked(q, empty, ~whole, negative, above_one, bad_sum, excess)
 
 
 def measures(q: NDArray[Any], kind: str = "softmax") -> dict[str, NDArray[np.float64]]:
@@ -116,7 +116,8 @@ def measures(q: NDArray[Any], kind: str = "softmax") -> dict[str, NDArray[np.flo
 class Block:
     """What `BlockMeasures` should give: exact but for the maps, and `expected`, Σ p̄ by class in voxels.
 
-    `clear_mean` (voxel by voxel) and `clear_members` (as a whole) tell where no label hangs on the last digits.
+    `clear_mean` (voxel by voxel) and `clear_members` (as a whole) tell where no label hangs on the last digits;
+    `n_renormalised` are bounds, since some sums do.
     """
 
     maps: dict[str, NDArray[np.float64]]
@@ -131,6 +132,7 @@ class Block:
     pair_intersection: NDArray[np.int64]
     clear_mean: NDArray[np.bool_]
     clear_members: bool
+    n_renormalised: tuple[int, int]
 
 
 def is_clear(q: NDArray[np.float64], kind: str, axis: int) -> NDArray[np.bool_]:
@@ -163,8 +165,10 @@ def block(
     bad_sum = np.any([m.bad_sum for m in members], axis=0) | (some_empty & filled)
     invalid = bad_sum | np.any([m.invalid for m in members], axis=0)
     empty = all_empty & ~invalid
-    renormalised = np.any([m.renormalised for m in members], axis=0) & ~invalid & ~empty
     valid = ~invalid & ~empty
+    # A sum in float32 is rounded by up to two steps.
+    excess = np.max([m.excess for m in members], axis=0)
+    n_renormalised = (int((valid & (excess > 2e-7)).sum()), int((valid & (excess > -2e-7)).sum()))
     q = np.array([m.q for m in members])
     n_members, n_classes = q.shape[:2]
     maps = {name: np.where(invalid, np.nan, np.where(empty, 0, values)) for name, values in measures(q, kind).items()}
@@ -182,12 +186,12 @@ def block(
         for j in range(i + 1, n_members):
             pairs[:, i, j] = (says[i] & says[j]).sum(axis=(1, 2, 3))
     counts = {
-        "n_empty": empty, "n_invalid": invalid, "n_renormalised": renormalised, "n_nan": any_of["not_finite"],
+        "n_empty": empty, "n_invalid": invalid, "n_nan": any_of["not_finite"],
         "n_negative": any_of["negative"], "n_above_one": any_of["above_one"], "n_bad_sum": bad_sum,
     }  # fmt: skip
     return Block(
         maps, segmentation, invalid, empty, {name: int(flags.sum()) for name, flags in counts.items()},
         (mean * domain).sum(axis=(1, 2, 3)), says.sum(axis=(2, 3, 4)), says.all(axis=0).sum(axis=(1, 2, 3)),
         says.any(axis=0).sum(axis=(1, 2, 3)), pairs,
-        is_clear(mean, kind, 0), not complement or bool(is_clear(q, kind, 1).all()),
+        is_clear(mean, kind, 0), not complement or bool(is_clear(q, kind, 1).all()), n_renormalised,
     )  # fmt: skip

@@ -104,7 +104,7 @@ def test_fault_2_a_gzip_checksum_that_is_wrong(tmp_path: Path, name: str) -> Non
     assert ended(tmp_path, path, valid(name).settings)["code"] == "file_corrupt"
 
 
-# With 2 MiB of content the decoder's buffers end with the last voxel: only reading on finds the trailer.
+# Also with content that ends where a buffer of the decoder does.
 @pytest.mark.parametrize(("shape", "offset"), [(SHAPE, 352), ((64, 64, 42), 2**15)])
 @pytest.mark.parametrize("damage", ["none", "flipped", "wrong sum", "cut"])
 def test_faults_2_and_3_damage_that_only_the_trailer_shows(

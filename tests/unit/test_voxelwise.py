@@ -48,6 +48,7 @@ def assert_matches(result, expected, *, exact_labels=True, looser=1):
     assert_array_equal(np.isnan(next(iter(result.maps.values()))), expected.invalid)
     got = {name: getattr(result, name) for name in expected.counts}
     assert got == expected.counts
+    assert expected.n_renormalised[0] <= result.n_renormalised <= expected.n_renormalised[1]
     clear = expected.clear_mean | exact_labels
     assert_array_equal(np.where(clear, result.segmentation, 0), np.where(clear, expected.segmentation, 0))
     n_voxels = expected.invalid.size

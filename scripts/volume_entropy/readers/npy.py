@@ -82,7 +82,7 @@ def read_header(source: Source) -> NpyHeader:
     length = int.from_bytes(_read(source, field), "little")
     if length > _LONGEST_HEADER:
         raise _invalid(source.path, f"a header of {length} bytes", f"at most {_LONGEST_HEADER}")
-    text = _read(source, length).decode("latin-1").strip()
+    text = _read(source, length).decode("latin-1").strip(" \t\r\n")
     items = _items(source.path, text)
     shape = tuple(int(number) for number in re.findall(r"\d+", items["shape"]))
     if shape and min(shape) < 1:

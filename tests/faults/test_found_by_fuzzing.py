@@ -1,0 +1,61 @@
+"""Files that two readers read in two ways, found by fuzzing: rejected, or read as the format's own library does."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import zarr
+from files import softmax_field
+from reader_contract import assemble, rejected
+from volume_entropy.readers import open_reader
+
+
+def saved(folder: Path, p: np.ndarray, **how: object) -> Path:
+    array = zarr.create_array(str(folder / "p.zarr"), shape=p.shape, dtype=p.dtype, chunks=(5, 6, 7, 1), **how)
+    array[:] = p
+    return folder / "p.zarr"
+
+
+@pytest.mark.parametrize("space", ["\xa0", "\x85"])
+def test_a_numpy_header_with_a_space_that_numpy_does_not_know_is_rejected(tmp_path: Path, space: str) -> None:
+    path = tmp_path / "p.npy"
+    np.save(path, softmax_field())
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"': ", f"':{space}".encode("latin-1"), 1))
+    assert rejected(str(path)).code == "header_invalid"
+    path.write_bytes(content.replace(b" \n", space.encode("latin-1") + b"\n", 1))
+    assert rejected(str(path)).code == "header_invalid"
+
+
+@pytest.mark.parametrize("content", ["[1]", "{}", '{"zarr_format": 3}', "x"])
+def test_a_group_whose_metadata_are_damaged_is_rejected(tmp_path: Path, content: str) -> None:
+    group = zarr.create_group(str(tmp_path / "p.zarr"), zarr_format=2)
+    p = softmax_field()
+    group.create_array("probabilities", shape=p.shape, dtype=p.dtype)[:] = p
+    np.testing.assert_array_equal(assemble(open_reader(str(tmp_path / "p.zarr"), n_classes=3))[0], p.T)
+    (tmp_path / "p.zarr/.zgroup").write_text(content)
+    assert rejected(str(tmp_path / "p.zarr")).code in ("header_invalid", "not_this_format")
+
+
+def test_chunks_with_names_other_than_the_metadata_declare_do_not_count(tmp_path: Path) -> None:
+    p = softmax_field()
+    path = saved(tmp_path, p)
+    for index in range(3):
+        # What an earlier array may have left, and what looks like the same number.
+        (path / f"c.0.0.0.{index}").write_bytes(b"left")
+        (path / f"c/0/0/0/0{index}").write_bytes(b"left")
+    np.testing.assert_array_equal(assemble(open_reader(str(path), n_classes=3))[0], p.T)
+    metadata = json.loads((path / "zarr.json").read_text())
+    metadata["chunk_key_encoding"]["configuration"]["separator"] = "."
+    (path / "zarr.json").write_text(json.dumps(metadata))
+    assert rejected(str(path)).code == "file_corrupt"
+
+
+@pytest.mark.parametrize("encoding", [{"name": "other"}, {"name": "default", "configuration": {"separator": "-"}}])
+def test_an_unknown_way_to_name_chunks_is_rejected(tmp_path: Path, encoding: dict[str, object]) -> None:
+    path = saved(tmp_path, softmax_field())
+    metadata = json.loads((path / "zarr.json").read_text())
+    metadata["chunk_key_encoding"] = encoding
+    (path / "zarr.json").write_text(json.dumps(metadata))
+    assert rejected(str(path)).code == "header_invalid"
