@@ -71,6 +71,8 @@ def case(seed: int) -> tuple[Valid, Tree, dict[str, Any]]:
 def write(tree: Tree, folder: Path) -> None:
     for name, content in tree.items():
         path = folder / name
+        if path.is_dir() or any(parent.is_file() for parent in path.parents):
+            continue  # a folder stands where a file was, or the other way round
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
 

@@ -112,7 +112,11 @@ def unzipped(content: bytes) -> bytes:
 def read_zarr(path: Path) -> Volume:
     """An array with the class last; or, of an OME image or an array with named axes, moved there."""
     import zarr
+    from zarr.codecs import gzip as gzip_codec
+    from zarr.codecs import zstd
 
+    # How hard to compress is nothing that a reader needs; zarr-python insists that it makes sense.
+    zstd.parse_checksum, zstd.parse_zstd_level, gzip_codec.parse_gzip_level = bool, lambda _: 0, lambda _: 1
     node = zarr.open(path, mode="r")
     names = None
     if isinstance(node, zarr.Group):

@@ -59,3 +59,22 @@ def test_an_unknown_way_to_name_chunks_is_rejected(tmp_path: Path, encoding: dic
     metadata["chunk_key_encoding"] = encoding
     (path / "zarr.json").write_text(json.dumps(metadata))
     assert rejected(str(path)).code == "header_invalid"
+
+
+@pytest.mark.parametrize("key", ["zarr_format", "node_type", "shape", "fill_value", "data_type", "chunk_key_encoding"])
+def test_a_message_does_not_repeat_a_whole_file(tmp_path: Path, key: str) -> None:
+    path = saved(tmp_path, softmax_field())
+    metadata = json.loads((path / "zarr.json").read_text())
+    (path / "zarr.json").write_text(json.dumps({**metadata, key: "x" * 100_000}))
+    assert len(rejected(str(path)).message) < 2000
+
+
+@pytest.mark.parametrize("name", ["x" * 100_000, "\ud800"])
+def test_the_name_of_an_unknown_codec_is_shortened_and_has_a_place_in_utf_8(tmp_path: Path, name: str) -> None:
+    path = saved(tmp_path, softmax_field())
+    metadata = json.loads((path / "zarr.json").read_text())
+    metadata["codecs"][-1]["name"] = name
+    (path / "zarr.json").write_text(json.dumps(metadata))
+    message = rejected(str(path)).message
+    assert len(message) < 2000
+    assert message.encode("utf-8")

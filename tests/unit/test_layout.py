@@ -1,10 +1,14 @@
 """Layouts tile the volume, keep their memory, and never leave a shard half covered."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sample_store import SampleStore, softmax_members
 from volume_entropy import layout as layouts
+from volume_entropy.blocks import BlockSettings, process_block
 from volume_entropy.layout import Layout, choose_layout
 
 SLABS = Layout((20, 13, 11), (7, 7, 6), (7, 14, 12))
@@ -53,3 +57,18 @@ def test_a_brain_at_1_mm_is_six_blocks_of_whole_slices() -> None:
     layout = choose_layout((189, 233, 197), 4, 4, 64)
     assert layout.grid == (6, 1, 1)
     assert layout.slab == (32, 233)
+
+
+@pytest.mark.parametrize("layout", [SLABS, BOXES])
+def test_one_block_is_one_shard_is_one_task(layout: Layout, tmp_path: Path) -> None:
+    p = softmax_members(1, layout.shape)
+    store = SampleStore(p, layout=layout).write(tmp_path / "p.zarr")
+    assert len(list((store / "probabilities").glob("c.*"))) == p.shape[1] * layout.n_blocks
+    assert all(layout.is_block(box) for box in layout.blocks())
+    settings_ = BlockSettings("bit", 0.01, ("predictive_entropy",), ("predictive_entropy",), 0.5)
+    z, y, x = layout.blocks()[0]
+    two = slice(0, min(2 * z.stop, layout.shape[0])), y, x
+    for box in (two, (slice(0, z.stop - 1), y, x), (slice(1, z.stop), y, x)):
+        assert not layout.is_block(box)
+        with pytest.raises(ValueError, match="no block"):
+            process_block(store, tmp_path, box, settings_)

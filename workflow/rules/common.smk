@@ -1,6 +1,5 @@
 # What every stage shares: the checked config, the samples, and what makes a job stale. Only functions and constants,
 # no rules. The main process checks everything before any job; a job reads the table, and stats only its own sources.
-import gc
 import os
 import sys
 import time
@@ -12,14 +11,11 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake_interface_executor_plugins.registry import ExecutorPluginRegistry
 
-# Millions of Snakemake's objects live until the end; to look for garbage among them costs a fifth of the time.
-gc.set_threshold(200_000, 50, 1_000)
-
 CODE = Path(workflow.basedir)
 sys.path.insert(0, str(CODE / "scripts"))
 
 from volume_entropy import config as settings_of
-from volume_entropy import cluster, preflight, runs
+from volume_entropy import cluster, preflight, runs, scale
 from volume_entropy.errors import ConfigError
 from volume_entropy.samples import (
     check_samples,
@@ -28,6 +24,8 @@ from volume_entropy.samples import (
     recipe,
     source_paths,
 )
+
+scale.ease()
 
 # `snakemake discover` makes the samples table, so it runs where there is none. Only the command line tells that it was
 # asked for: Snakemake looks at its targets after it has read the rules. A job's process is given `discover:`.
@@ -158,8 +156,8 @@ def summary_of(sample):
 
 @known
 def everything(wildcards):
-    """What a run makes. Maps come with the summary, so they are asked for only where somebody deleted them: Snakemake
-    holds each input of a job against each job that it depends on, a quarter of a minute at 10 000 samples.
+    """What a run makes. Maps come with the summary, so they are asked for only where somebody deleted them: the fewer
+    inputs, the sooner Snakemake is done with its plan.
     """
     lost = [
         f"{RESULTS}/{sample}/maps"

@@ -168,7 +168,7 @@ def numpy_fill(path: str, value: Any, dtype: np.dtype[Any]) -> float | None:
             return float(np.frombuffer(bytes.fromhex(value[2:]), dtype.newbyteorder(">"))[0])
     if isinstance(value, (bool, int, float)):
         return float(value)
-    raise DataError("header_invalid", f"{path} has the fill value {value!r}, expected a number", REMAKE)
+    raise DataError("header_invalid", f"{path} has the fill value {repr(value)[:200]}, expected a number", REMAKE)
 
 
 def chain_of(path: str, names: Sequence[str]) -> tuple[str, ...]:
@@ -178,7 +178,8 @@ def chain_of(path: str, names: Sequence[str]) -> tuple[str, ...]:
     if unknown or sum(counts[name] for name in _COMPRESSORS) > 1:
         raise DataError(
             "type_unsupported",
-            f"{path} is encoded by {', '.join(names)}, expected at most one of {', '.join(_COMPRESSORS)}, and crc32c",
+            f"{path} is encoded by {', '.join(map(repr, names))[:200]}, expected at most one of "
+            f"{', '.join(_COMPRESSORS)}, and crc32c",
             "Write the array with one of these compressors and without filters.",
         )
     return tuple(names)

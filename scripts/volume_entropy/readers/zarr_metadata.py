@@ -192,7 +192,10 @@ def _version_3(path: str, content: dict[str, Any]) -> dict[str, Any]:
         chunk = _lengths(path, sharding["chunk_shape"], len(shape))
         if any(outer % inner for outer, inner in zip(shard, chunk, strict=True)):
             raise _invalid(path, f"chunks {chunk} that do not divide its shards {shard}")
-        at_end = sharding.get("index_location", "end") == "end"
+        location = sharding.get("index_location", "end")
+        if location not in ("start", "end"):
+            raise _invalid(path, f"the index of its shards at {location!r}")
+        at_end = location == "end"
         index = _codecs(path, sharding["index_codecs"], "uint64", len(shape) + 1)
         if set(index.chain) - {"crc32c"}:
             raise _invalid(path, "a compressed index of its shards")
@@ -249,9 +252,10 @@ def _lengths(path: str, value: Any, n_axes: int | None = None) -> tuple[int, ...
     lengths = tuple(value)
     good = all(type(length) is int and 1 <= length < _LONGEST_AXIS for length in lengths)
     if not good or not 1 <= len(lengths) <= 8 or len(lengths) != (n_axes or len(lengths)):
-        raise _invalid(path, f"the lengths {value!r}"[:200])
+        raise _invalid(path, f"the lengths {value!r}")
     return lengths
 
 
 def _invalid(path: str, found: str) -> DataError:
-    return DataError("header_invalid", f"{path} does not describe a Zarr array that can be read: found {found}", REMAKE)
+    message = f"{path} does not describe a Zarr array that can be read: found {found[:200]}"
+    return DataError("header_invalid", message, REMAKE)
