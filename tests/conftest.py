@@ -1,4 +1,10 @@
-"""What every test run says at its end."""
+"""What holds for every test run, and what it says at its end."""
+
+from hypothesis import settings
+
+# A busy machine is no failure, and the same cases run everywhere.
+settings.register_profile("here", deadline=None, derandomize=True)
+settings.load_profile("here")
 
 NO_SLURM = "no Slurm for the cluster tests"
 

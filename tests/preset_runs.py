@@ -2,23 +2,43 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import nibabel
 import numpy as np
+import pytest
 import reference
 import yaml
 from study import ROOT, environment
 from volume_entropy.compute_entropy import compute_sample
 from volume_entropy.config import REVISION, conversion_settings, entropy_settings, load_config
 from volume_entropy.convert import convert_sample
+from volume_entropy.errors import DataError
 from volume_entropy.files import read_json
 from volume_entropy.samples import Sample, check_samples, read_samples, recipe, source_paths
 
 SCHEMAS = ROOT / "workflow/schemas"
 PRESETS = ROOT / "workflow/presets"
+
+
+def configured(preset: str, **config: Any) -> dict[str, Any]:
+    """The whole config of a study that sets a preset, and what else is given."""
+    return load_config({"preset": preset, **config}, SCHEMAS / "config.schema.yaml", PRESETS)
+
+
+def settings_of(preset: str, **probabilities: Any) -> dict[str, Any]:
+    """What a preset says of files, with other `probabilities` where given."""
+    return conversion_settings(configured(preset, probabilities=probabilities))
+
+
+def rejected(call: Callable[..., Any], *arguments: Any) -> DataError:
+    """The error with which a call rejects a sample."""
+    with pytest.raises(DataError) as caught:
+        call(*arguments)
+    return caught.value
 
 
 @dataclass

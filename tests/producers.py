@@ -207,16 +207,30 @@ def nnunet(
     np.savez_compressed(folder / f"{subject}.npz", **{key: np.ascontiguousarray(values.transpose(3, 2, 1, 0))})
     (folder / f"{subject}.pkl").write_bytes(pickle.dumps(Poison(folder / f"{subject}.pkl was opened")))
     save(values.argmax(axis=-1).astype(np.uint8), folder / f"{subject}.nii.gz")
-    names = ["background", *(f"structure {index}" for index in range(1, p.shape[-1]))]
-    (folder / "dataset.json").write_text(json.dumps({"labels": {name: index for index, name in enumerate(names)}}))
+    names = ["background", "foreground", *(f"structure {index}" for index in range(2, p.shape[-1]))]
+    describe(folder, {"labels": {name: index for index, name in enumerate(names[: p.shape[-1]])}})
     (folder / "plans.json").write_text(json.dumps({"image_reader_writer": reader, "plans_name": "nnUNetPlans"}))
     (folder / "predict_from_raw_data_args.json").write_text(json.dumps({"save_probabilities": True}))
     return Written(values[None].astype(np.float64), AFFINE)
 
 
+def describe(folder: Path, dataset: dict[str, object]) -> None:
+    """Write `dataset.json`, as every prediction into a folder does anew."""
+    content = {"channel_names": {"0": "T1"}, **dataset, "numTraining": 2, "file_ending": ".nii.gz"}
+    (folder / "dataset.json").write_text(json.dumps(content, indent=4))
+
+
+BRATS = {
+    "labels": {"background": 0, "whole_tumor": [1, 2, 3], "tumor_core": [2, 3], "enhancing_tumor": 3},
+    "regions_class_order": [1, 2, 3],
+}
+
+
 def nnunet_regions(folder: Path, p: np.ndarray, subject: str = "case_001") -> Written:
     """Sigmoids of overlapping regions: the last region inside the one before, sums far from 1."""
-    return nnunet(folder, np.flip(np.cumsum(p, axis=-1), axis=-1) * 0.999, subject)
+    written = nnunet(folder, np.flip(np.cumsum(p, axis=-1), axis=-1) * 0.999, subject)
+    describe(folder, BRATS)
+    return written
 
 
 def nnunet_v1(folder: Path, p: np.ndarray, subject: str = "case_001", crop: int = 0) -> Written:

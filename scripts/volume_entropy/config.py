@@ -1,7 +1,6 @@
 """The config: checked against its schema, completed with presets and defaults, and cut into what each stage uses."""
 
 import copy
-import difflib
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -13,6 +12,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from .errors import ConfigError
+from .nearest import nearest
 
 Config = dict[str, Any]
 
@@ -59,7 +59,7 @@ def read_preset(name: str, presets: Path) -> dict[str, Any]:
     known = sorted(path.stem for path in presets.glob("*.yaml"))
     if name not in known:
         raise ConfigError(
-            _message("The config cannot be used", [f"preset: {name!r} is not known{_nearest(name, known)}"])
+            _message("The config cannot be used", [f"preset: {name!r} is not known{nearest(name, known)}"])
         )
     content: dict[str, Any] = yaml.safe_load((presets / f"{name}.yaml").read_text(encoding="utf-8"))
     return content
@@ -136,7 +136,7 @@ def _describe(error: ValidationError) -> Iterator[str]:
         for key in found:
             if key not in known:
                 where = f"{path}.{key}" if path else str(key)
-                yield f"{where}: unknown key{_nearest(str(key), known)}"
+                yield f"{where}: unknown key{nearest(str(key), known)}"
         return
     text = json.dumps(found, default=str, ensure_ascii=False)
     yield f"{path or 'config'}: found {text}, expected {_expectation(error, schema)}"
@@ -149,7 +149,7 @@ def _expectation(error: ValidationError, schema: Mapping[str, Any]) -> str:
         case "type":
             return " or ".join(_type_word(kind) for kind in ([limit] if isinstance(limit, str) else limit))
         case "enum":
-            return "one of " + ", ".join(map(str, limit)) + _nearest(str(error.instance), list(map(str, limit)))
+            return "one of " + ", ".join(map(str, limit)) + nearest(str(error.instance), list(map(str, limit)))
         case "anyOf":
             return str(schema.get("description", "another value"))
     plain = {
@@ -167,14 +167,6 @@ def _expectation(error: ValidationError, schema: Mapping[str, Any]) -> str:
 def _type_word(kind: str) -> str:
     words = {"null": "null", "array": "a list", "object": "a group of keys", "boolean": "true or false"}
     return words.get(kind, f"a {kind}" if kind != "integer" else "a whole number")
-
-
-def _nearest(word: str, known: list[str]) -> str:
-    """`; did you mean X?`, or the list of what is known where nothing is near."""
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    if near:
-        return f"; did you mean {near[0]}?"
-    return f"; known are {', '.join(known)}" if known else ""
 
 
 def _message(title: str, problems: list[str]) -> str:

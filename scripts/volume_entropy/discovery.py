@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .errors import ConfigError, DataError
-from .presets import check_labelmap, geometry_file, read_sidecar, refusal, sidecar_file, stored_classes
+from .nearest import nearest
+from .presets import geometry_file, refusal
+from .sidecars import check_sidecars
 from .walking import Listing, is_file, walk
 
 # What a filter calls an entity that a name does not have: fMRIPrep gives no `space` to the anatomical image itself.
@@ -97,7 +99,8 @@ def discover(
     top = os.path.abspath(root)
     if not os.path.isdir(top):
         raise ConfigError(f"{top} is no folder; give the folder of the producer's output")
-    how, wanted, known = preset["discover"], _wanted(only), set[str]()
+    how, wanted = preset["discover"], _wanted(only)
+    known: dict[str, set[str]] = defaultdict(set)
     rules = [(re.compile(rule["pattern"], re.DOTALL), rule) for rule in how["files"]]
     result = Discovery()
     for folder, listing in walk(top, lambda reason, path: result.left_out[reason].append(path)):
@@ -114,7 +117,8 @@ def discover(
             label = _join(where, candidate.name)
             try:
                 entities = _entities(candidate, how["id"])
-                known.update(entities)
+                for key in {*entities, *wanted}:
+                    known[key].add(entities.get(key, ABSENT[key]))
                 if any(entities.get(key, ABSENT[key]) not in values for key, values in wanted.items()):
                     raise _Unfit("not asked for")
                 if unusable is not None:
@@ -126,9 +130,23 @@ def discover(
             else:
                 image, mask = (_beside(candidate, listing, column) for column in ("image", "mask"))
                 result.samples.append(Found(candidate.path, entities, image, mask))
-    if not result.samples and known and (unknown := sorted(set(wanted) - known)):
-        raise ConfigError(f"no name below {top} has {', '.join(unknown)}; known are {', '.join(sorted(known))}")
+    unknown = list(_unknown(wanted, known))
+    if unknown and not result.samples:
+        raise ConfigError("\n".join(f"no name below {top} has {text}" for text in unknown))
+    for text in unknown:
+        result.remarks["asked for, but no name has it"].append(text)
     return result
+
+
+def _unknown(wanted: Mapping[str, set[str]], known: Mapping[str, set[str]]) -> Iterator[str]:
+    """Say what was asked for that no name has, and what is there instead; nothing where there are no names."""
+    entities = [key for key in known if known[key] != {ABSENT[key]}]
+    for key, values in wanted.items():
+        if entities and key not in entities and values.isdisjoint(known[key]):
+            yield f"{key}; known are {', '.join(sorted(entities))}"
+        elif entities:
+            for value in sorted(values - known[key]):
+                yield f"{key}={value}{nearest(value, sorted(known[key]))}"
 
 
 def _candidates(
@@ -221,12 +239,10 @@ def _check_companions(candidate: _Candidate, settings: Mapping[str, Any]) -> Non
     geometry = geometry_file(candidate.path, settings["geometry"])
     if geometry is not None and not os.path.isfile(geometry):
         raise _Unfit("no file that lends its geometry", f"{os.path.relpath(geometry, candidate.folder)} is not there")
-    if settings["sidecar"] == "labelmap":
-        sidecar = sidecar_file(candidate.path)
-        try:
-            check_labelmap(read_sidecar(sidecar), stored_classes(settings), sidecar)
-        except DataError as error:
-            raise _Unfit(f"its sidecar does not fit ({error.code}). {error.remedy}", error.message) from None
+    try:
+        check_sidecars(candidate.path, settings)
+    except DataError as error:
+        raise _Unfit(f"its sidecar does not fit ({error.code}). {error.remedy}", error.message) from None
 
 
 def _beside(candidate: _Candidate, listing: Listing, column: str) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from .errors import ConfigError
 from .files import fingerprint
 from .presets import companions
+from .sidecars import listed_labels
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -126,10 +127,13 @@ def recipe(sample: Sample, sources: Iterable[str], settings: Mapping[str, Any], 
 
     One dict, since Snakemake compares params by their values without their names.
     """
+    files = [file for _, member_files in probability_files(sample, settings) for file in member_files]
+    labels = listed_labels(files, settings)
     return {
         "sample": sample.id,
         "paths": {column: getattr(sample, column) for column in PATH_COLUMNS},
         "sources": [fingerprint(path) for path in sources],
+        **({} if labels is None else {"labels": labels}),
         "settings": dict(settings),
         "revision": revision,
     }

@@ -106,6 +106,33 @@ def test_what_is_asked_for_must_be_possible(sessions_and_spaces):
         found_in(sessions_and_spaces / "absent", "fmriprep")
 
 
+@pytest.mark.parametrize(
+    ("only", "words"),
+    [
+        (["space=MNI152NLin6Asym"], r"has space=MNI152NLin6Asym; did you mean MNI152NLin2009cAsym\?"),
+        (["space=fsnative"], r"has space=fsnative; did you mean native\?"),
+        (["space=T1w"], "has space=T1w; known are MNI152NLin2009cAsym, native"),
+        (["res=2", "space=native"], "has res=2; known are 1, none"),
+        (["sub=3"], "has sub=3; known are 10, 2"),
+    ],
+)
+def test_what_no_name_has_is_refused_with_what_they_have(sessions_and_spaces, only, words):
+    with pytest.raises(ConfigError, match=words):
+        found_in(sessions_and_spaces, "fmriprep", only)
+
+
+def test_one_of_several_that_no_name_has_is_a_remark(sessions_and_spaces):
+    found = found_in(sessions_and_spaces, "fmriprep", ["space=native", "space=T1w", "sub=2", "sub=11"])
+    assert len(found.samples) == 2
+    assert found.remarks == {
+        "asked for, but no name has it": [
+            "space=T1w; known are MNI152NLin2009cAsym, native",
+            "sub=11; did you mean 10?",
+        ]
+    }
+    assert not found_in(sessions_and_spaces, "fmriprep", ["sub=2", "space=native"]).remarks
+
+
 def test_a_space_found_later_gets_an_id_of_its_own(sessions_and_spaces, tmp_path):
     table = tmp_path / "samples.tsv"
     enlisted(sessions_and_spaces, "fmriprep", table, ["space=MNI152NLin2009cAsym", "sub=2", "ses=1"])

@@ -8,45 +8,22 @@ import numpy as np
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
+from preset_runs import PRESETS, SCHEMAS, configured, rejected, settings_of
 from producers import PRODUCERS, Poison, probabilities
-from volume_entropy.config import conversion_settings, load_config, read_preset
+from volume_entropy.config import read_preset
 from volume_entropy.discovery import discover
 from volume_entropy.enlisting import enlist
-from volume_entropy.errors import ConfigError, DataError
-from volume_entropy.presets import (
-    check_conventions,
-    check_labelmap,
-    companions,
-    geometry_file,
-    geometry_files,
-    refused,
-    stem,
-    stored_classes,
-)
+from volume_entropy.errors import ConfigError
+from volume_entropy.presets import check_conventions, companions, geometry_file, geometry_files, refused
 from volume_entropy.samples import Sample, check_samples, probability_files, read_samples, source_paths
+from volume_entropy.sidecars import stem, stored_classes
 
 ROOT = Path(__file__).parents[2]
-SCHEMAS = ROOT / "workflow/schemas"
-PRESETS = ROOT / "workflow/presets"
 NAMES = sorted(path.stem for path in PRESETS.glob("*.yaml"))
-
-
-def configured(preset, **config):
-    return load_config({"preset": preset, **config}, SCHEMAS / "config.schema.yaml", PRESETS)
-
-
-def settings_of(preset, **probabilities):
-    return conversion_settings(configured(preset, probabilities=probabilities))
 
 
 def schema(name):
     return Draft202012Validator(yaml.safe_load((SCHEMAS / f"{name}.schema.yaml").read_text(encoding="utf-8")))
-
-
-def rejected(call, *arguments):
-    with pytest.raises(DataError) as caught:
-        call(*arguments)
-    return caught.value
 
 
 def test_every_preset_has_a_producer_that_writes_its_tree():
@@ -268,55 +245,6 @@ def test_what_stands_beside_is_a_source_of_the_sample():
     assert companions(["/d/a_probseg.nii.gz"], settings_of("monai")) == []
     sample = Sample("x", "/d/case.npz", mask="/d/mask.nii")
     assert source_paths(sample, settings_of("nnunet")) == ["/d/case.npz", "/d/case.nii.gz", "/d/mask.nii"]
-
-
-CLASSES = ["BG", "GM", "WM"]
-
-
-def test_a_labelmap_that_says_the_configured_classes_passes():
-    check_labelmap({"LabelMap": CLASSES, "Manual": True}, CLASSES, "s.json")
-
-
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        ({"LabelMap": ["GM", "BG", "WM"]}, "the same classes in another order"),
-        ({"LabelMap": ["BG", "GM", "WM", "CSF"]}, "other classes"),
-        ({"LabelMap": ["BG", "GM"]}, "other classes"),
-        ({"LabelMap": {"0": "BG"}}, "expected a list of names"),
-        ({"LabelMap": [0, 1, 2]}, "expected a list of names"),
-        ({}, "has no LabelMap"),
-        ({"LabelMap": None}, "has no LabelMap"),
-        (["BG"], "has no LabelMap"),
-    ],
-)
-def test_any_other_labelmap_is_a_class_mismatch_with_words(content, words):
-    error = rejected(check_labelmap, content, CLASSES, "/d/s.json")
-    assert error.code == "class_mismatch"
-    assert words in error.message
-    assert "/d/s.json" in error.message
-
-
-@pytest.mark.parametrize(
-    ("text", "code"),
-    [(None, "file_missing"), ("no json", "not_this_format"), ("\x00", "not_this_format"), ("{}", "class_mismatch")],
-)
-def test_a_sidecar_that_cannot_be_used_rejects_the_sample(tmp_path, text, code):
-    path = tmp_path / "a_probseg.nii.gz"
-    if text is not None:
-        (tmp_path / "a_probseg.json").write_text(text)
-    assert rejected(check_conventions, [str(path)], settings_of("bids_probseg")).code == code
-
-
-def test_a_labelmap_lists_what_is_stored_not_the_complemented_background(tmp_path):
-    settings = settings_of("bids_probseg", classes=["GM", "WM"], background="complement")
-    (tmp_path / "a_probseg.json").write_text('{"LabelMap": ["GM", "WM"]}')
-    check_conventions([str(tmp_path / "a_probseg.nii.gz")], settings)
-
-
-def test_a_sidecar_and_one_file_a_class_contradict_each_other():
-    with pytest.raises(ConfigError, match=r"probabilities\.sidecar"):
-        settings_of("bids_probseg", tokens=["a", "b", "c", "d"])
 
 
 def test_the_poisoned_pickle_would_tell_if_it_were_opened(tmp_path):

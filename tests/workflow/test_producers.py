@@ -97,7 +97,7 @@ def test_the_whole_workflow_on_a_producers_tree(name, tmp_path):
 
 
 def test_the_five_lines_of_the_readme_on_two_sessions_and_two_spaces(tmp_path):
-    """The commands stand in config/README.md; only the paths are others here."""
+    """The commands stand in README.md; only the paths are others here."""
     derivatives, folder = tmp_path / "derivatives", tmp_path / "my-study"
     written = {}
     for session in ("ses-1", "ses-2"):
@@ -129,11 +129,17 @@ def test_the_five_lines_of_the_readme_on_two_sessions_and_two_spaces(tmp_path):
 
 
 def five_lines():
-    """The first block of commands below `Finding the samples`."""
-    text = Path(ROOT, "config/README.md").read_text(encoding="utf-8").split("## Finding the samples", 1)[1]
-    lines = text.split("```", 2)[1].strip().splitlines()
+    """The commands of README.md from a producer's output to the tables; config/README.md has the same."""
+    (block,) = (text for text in blocks("README.md") if "derivatives/fmriprep" in text)
+    assert block in blocks("config/README.md")
+    lines = block.strip().splitlines()
     assert len(lines) == 5
     return lines
+
+
+def blocks(name):
+    """What stands between the fences of a Markdown file."""
+    return Path(ROOT, name).read_text(encoding="utf-8").split("```")[1::2]
 
 
 def assert_total(row, block):
