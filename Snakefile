@@ -12,6 +12,7 @@ include: "workflow/rules/convert.smk"
 include: "workflow/rules/compute_entropy.smk"
 include: "workflow/rules/render_qc.smk"
 include: "workflow/rules/aggregate.smk"
+include: "workflow/rules/report.smk"
 include: "workflow/rules/discover.smk"
 
 

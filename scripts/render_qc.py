@@ -16,4 +16,5 @@ with logged_to(snakemake.log[0]):
         snakemake.output.figure,
         sample=snakemake.wildcards.sample,
         settings=snakemake.params.recipe["figures"],
+        thumbnail=snakemake.output.thumbnail,
     )

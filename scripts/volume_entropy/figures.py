@@ -44,6 +44,7 @@ def render_qc(
     *,
     sample: str,
     settings: Mapping[str, Any],
+    thumbnail: PathLike | None = None,
 ) -> None:
     """Draw the QC figure of one sample; of a rejected one, a page that says why and what to do.
 
@@ -59,6 +60,8 @@ def render_qc(
         Id, for the title.
     settings
         `axes`: of sagittal, coronal, axial; `slices`: how many of each, or "all"; `format`: png or svg.
+    thumbnail
+        Where a small PNG of the most uncertain slice goes, for the contact sheet; None for no such picture.
 
     Raises
     ------
@@ -70,9 +73,13 @@ def render_qc(
 
     with plain_style():
         if isinstance(store, Rejection):
+            from .thumbnails import save_rejection
+
             page = _rejection_page(sample, store)
+            if thumbnail is not None:
+                save_rejection(thumbnail, store)
         else:
-            page = _qc_page(sample, store, read_json(summary_path), image_path, settings)
+            page = _qc_page(sample, store, read_json(summary_path), image_path, thumbnail, settings)
         with phase("write the figure"):
             page.save(output, settings["format"])
 
@@ -89,10 +96,16 @@ def colour_scale_top(measure: str, attributes: Mapping[str, Any]) -> float:
 
 
 def _qc_page(
-    sample: str, store: MeasureStore, summary: Mapping[str, Any], image: PathLike | None, settings: Mapping[str, Any]
+    sample: str,
+    store: MeasureStore,
+    summary: Mapping[str, Any],
+    image: PathLike | None,
+    thumbnail: PathLike | None,
+    settings: Mapping[str, Any],
 ) -> "Page":
     from .canvas import Page, blank, colour_scale
     from .mosaics import annotate, paint
+    from .thumbnails import save_thumbnail
     from .views import coloured_classes, gather
 
     tops = {name: colour_scale_top(name, store.attributes) for name in SHARE_OF_SCALE if name in store.arrays}
@@ -118,6 +131,9 @@ def _qc_page(
     for block in sheet.blocks:
         annotate(page, block, views, columns)
     footer.draw(page)
+    if thumbnail is not None:
+        with phase("draw the thumbnail"):
+            save_thumbnail(thumbnail, views, summary, window=window, colours=colours, scale=scale)
     return page
 
 

@@ -1,8 +1,10 @@
 """The tiles of a QC sheet: painted into its pixels, then labelled on its page."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .canvas import ACCENT, MUTED, PLAIN, Page
 from .sheets import TILE_GAP, TITLE, Block
@@ -51,7 +53,9 @@ def paint(
         image = grey_tiles(grey(views.image[name], window), block.tile)
     for column, heading in enumerate(columns):
         if heading == "segmentation":
-            tiles = _segmented(block, views, image, colours)
+            labels = [stacks[name] for stacks in views.labels]
+            line = max(1, round(block.unit * 1.2))
+            tiles = segmented(block.tile, labels, views.by_region, image, colours, line=line)
         elif heading == "image" and image is not None:
             tiles = image
         else:
@@ -61,16 +65,38 @@ def paint(
             pixels[y : y + block.tile[0], x : x + block.tile[1], :3] = tile
 
 
-def _segmented(block: Block, views: Views, image: Bytes | None, colours: Bytes) -> Bytes:
-    """Draw the segmentation over the image, or alone."""
-    name = block.plane.name
-    line = max(1, round(block.unit * 1.2))
-    tiles = np.zeros((block.n_slices, *block.tile, 3), np.uint8) if image is None else image.copy()
-    if views.by_region:
-        for region, colour in zip(views.labels, colours, strict=True):
-            region_tiles(tiles, region[name], colour, line=line)
+def segmented(
+    size: tuple[int, int],
+    labels: Sequence[NDArray[Any]],
+    by_region: bool,
+    image: Bytes | None,
+    colours: Bytes,
+    *,
+    line: int,
+) -> Bytes:
+    """Draw a segmentation over the image's tiles, or alone.
+
+    Parameters
+    ----------
+    size
+        Height and width of a tile.
+    labels
+        One stack of classes, or one stack a region.
+    by_region
+        Whether they are regions.
+    image
+        Grey tiles of that size, or None.
+    colours
+        `(K, 3)` of the classes or regions.
+    line
+        Width of an outline in pixels.
+    """
+    tiles = np.zeros((len(labels[0]), *size, 3), np.uint8) if image is None else image.copy()
+    if by_region:
+        for region, colour in zip(labels, colours, strict=True):
+            region_tiles(tiles, region, colour, line=line)
         return tiles
-    return label_tiles(tiles, views.labels[0][name], colours, solid=image is None, line=line)
+    return label_tiles(tiles, labels[0], colours, solid=image is None, line=line)
 
 
 def annotate(page: Page, block: Block, views: Views, columns: Sequence[str]) -> None:

@@ -22,7 +22,9 @@ def finished(tmp_path_factory):
         study.add(sample, softmax_volume(seed), site="A")
     run = study.run()
     assert run.code == 0, run.output
-    assert run.jobs == Counter({"convert": 2, "compute_entropy": 2, "render_qc": 2, "aggregate": 1, "all": 1})
+    assert run.jobs == Counter(
+        {"convert": 2, "compute_entropy": 2, "render_qc": 2, "aggregate": 1, "report": 1, "all": 1}
+    )
     return study
 
 
@@ -50,20 +52,20 @@ def test_a_second_run_does_nothing_also_without_the_stores(study):
 
 def test_a_new_row_runs_its_own_jobs_and_the_tables(study):
     study.add("sub-03", softmax_volume(3), site="B")
-    assert ran(study.run()) == {**CHAIN, "aggregate": 1}
+    assert ran(study.run()) == {**CHAIN, "aggregate": 1, "report": 1}
     assert [row["sample"] for row in study.table("subjects")] == ["sub-01", "sub-02", "sub-03"]
 
 
 def test_a_removed_row_runs_the_tables_only(study):
     study.remove("sub-02")
-    assert ran(study.run()) == {"aggregate": 1}
+    assert ran(study.run()) == {"aggregate": 1, "report": 1}
     assert [row["sample"] for row in study.table("subjects")] == ["sub-01"]
     assert (study.folder / "results/sub-02/sub-02_summary.json").exists()
 
 
 def test_changed_metadata_runs_the_tables_only(study):
     study.add("sub-02", site="C")
-    assert ran(study.run()) == {"aggregate": 1}
+    assert ran(study.run()) == {"aggregate": 1, "report": 1}
     assert study.table("subjects")[1]["site"] == "C"
 
 
@@ -104,13 +106,13 @@ def test_a_replaced_source_is_computed_again_whatever_its_time(study, seconds):
     total = study.table("subjects")[1]["predictive_entropy_total"]
     save(softmax_volume(99), path)
     os.utime(path, (then, then))
-    assert ran(study.run()) == {**CHAIN, "aggregate": 1}
+    assert ran(study.run()) == {**CHAIN, "aggregate": 1, "report": 1}
     assert study.table("subjects")[1]["predictive_entropy_total"] != total
 
 
 def test_a_setting_recomputes_what_depends_on_it(study):
     study.configure(entropy={"unit": "nat"})
-    assert ran(study.run()) == {"convert": 2, "compute_entropy": 2, "render_qc": 2, "aggregate": 1}
+    assert ran(study.run()) == {"convert": 2, "compute_entropy": 2, "render_qc": 2, "aggregate": 1, "report": 1}
     assert {row["unit"] for row in study.table("subjects")} == {"nat"}
 
 
@@ -132,13 +134,13 @@ def test_without_snakemakes_record_a_store_of_an_old_source_is_made_again(study)
     save(softmax_volume(51), path)
     os.utime(path, (1, 1))
     shutil.rmtree(study.folder / ".snakemake")
-    assert ran(study.run()) == {**CHAIN, "aggregate": 1}
+    assert ran(study.run()) == {**CHAIN, "aggregate": 1, "report": 1}
 
 
 def test_without_snakemakes_record_a_removed_row_leaves_the_tables(study):
     shutil.rmtree(study.folder / ".snakemake")
     study.remove("sub-01")
-    assert ran(study.run()) == {"aggregate": 1}
+    assert ran(study.run()) == {"aggregate": 1, "report": 1}
     assert [row["sample"] for row in study.table("subjects")] == ["sub-02"]
 
 
@@ -152,7 +154,7 @@ def test_a_source_that_changes_while_a_run_is_killed_after_convert_never_leaves_
     old = path.stat().st_mtime
     save(softmax_volume(51), path)
     os.utime(path, (old - 100, old - 100))
-    assert ran(study.run()) == {**CHAIN, "aggregate": 1}
+    assert ran(study.run()) == {**CHAIN, "aggregate": 1, "report": 1}
     fresh = Study(tmp_path / "fresh")
     fresh.add("sub-02", softmax_volume(51))
     assert fresh.run().code == 0

@@ -15,5 +15,7 @@ def test_all_that_follows_an_incomplete_store_is_made_in_the_same_run(tmp_path):
     (tmp_path / ".snakemake/incomplete" / b64encode(store.encode()).decode()).touch()
     run = study.run()
     assert run.code == 0, run.output
-    assert run.jobs == Counter({"convert": 1, "compute_entropy": 1, "render_qc": 1, "aggregate": 1, "all": 1})
+    assert run.jobs == Counter(
+        {"convert": 1, "compute_entropy": 1, "render_qc": 1, "aggregate": 1, "report": 1, "all": 1}
+    )
     assert [row["sample"] for row in study.table("subjects")] == ["sub-01"]

@@ -14,6 +14,7 @@ from snakemake_interface_executor_plugins.registry import ExecutorPluginRegistry
 CODE = Path(workflow.basedir)
 sys.path.insert(0, str(CODE / "scripts"))
 
+from volume_entropy import __version__ as VERSION
 from volume_entropy import config as settings_of
 from volume_entropy import cluster, preflight, runs, scale
 from volume_entropy.errors import ConfigError
@@ -146,6 +147,10 @@ def tables():
     ]
 
 
+def report_page():
+    return f"{RESULTS}/report.html"
+
+
 def probability_store(sample):
     return f"{WORK}/{sample}/probabilities.zarr"
 
@@ -166,7 +171,7 @@ def everything(wildcards):
         and os.path.exists(summary_of(sample))
     ]
     figures = [f"{RESULTS}/{sample}/{sample}_qc.{FIGURE_FORMAT}" for sample in SAMPLES]
-    return [*tables(), *figures, *lost]
+    return [*tables(), report_page(), *figures, *lost]
 
 
 def cohort():

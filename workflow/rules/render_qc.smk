@@ -1,10 +1,11 @@
-# Measures → one figure a sample: image, segmentation and entropy side by side.
+# Measures → one figure a sample, image, segmentation and entropy side by side, and its thumbnail for the report page.
 rule render_qc:
     input:
         measures=f"{WORK}/{{sample}}/measures.zarr",
         summary=ancient(summary_of("{sample}")),
     output:
         figure=f"{RESULTS}/{{sample}}/{{sample}}_qc.{FIGURE_FORMAT}",
+        thumbnail=f"{RESULTS}/{{sample}}/{{sample}}_thumb.png",
     log:
         "logs/render_qc/{sample}.log",
     benchmark:

@@ -1,0 +1,25 @@
+"""Rule report: the page that people open."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+from volume_entropy.joblog import logged_to
+from volume_entropy.report import write_report
+from volume_entropy.report_sections import further_sections
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with logged_to(snakemake.log[0]):
+    # No input: another checkout has another path, and the version is among the params.
+    citation = Path(snakemake.scriptdir).parent / "CITATION.cff"
+    tables = Path(snakemake.output.page).parent
+    write_report(
+        tables,
+        snakemake.output.page,
+        snakemake.output.assets,
+        **snakemake.params.shown,
+        citation=yaml.safe_load(citation.read_text(encoding="utf-8")),
+        sections=further_sections(tables),
+    )

@@ -1,0 +1,25 @@
+# Tables → the page that people open. It links figures by name, so that it is not made again for new figures.
+rule report:
+    input:
+        tables=tables(),
+        dictionaries=[table.replace(".csv", ".json") for table in tables()],
+    output:
+        page=report_page(),
+        assets=directory(report_page().removesuffix(".html")),
+    log:
+        "logs/report.log",
+    benchmark:
+        "benchmarks/report.tsv"
+    # A second's work: not worth a place in a cluster's queue.
+    localrule: True
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        shown={
+            "settings": ENTROPY,
+            "group": CONFIG["group"],
+            "figure_format": FIGURE_FORMAT,
+        },
+        version=VERSION,
+    script:
+        "../../scripts/report.py"
