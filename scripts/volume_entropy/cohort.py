@@ -19,6 +19,45 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
+class Criterion:
+    """A number of the summary by which samples are compared.
+
+    `keys`: the first that has a value is judged, among the samples whose value is of the same key; `places` are their
+    names in words. Flags are `<name>_high` and `<name>_low`; `measure` is the one whose peaks then say where to look.
+    """
+
+    name: str
+    keys: tuple[str, ...]
+    words: str
+    places: tuple[str, ...]
+    unit: str
+    measure: str
+
+
+_MEANS = ("foreground_mean", "mean")
+# The total tells of what no mean sees: voxels that failed outside the foreground. Times the volume of a voxel, so that
+# two resolutions compare.
+CRITERIA = (
+    Criterion(
+        "entropy", tuple(f"predictive_entropy_{mean}" for mean in _MEANS), "mean predictive entropy of the {place}",
+        ("foreground", "domain"), "{unit}", "predictive_entropy",
+    ),
+    Criterion(
+        "total", ("predictive_entropy_total_mm3",), "total predictive entropy of the {place}", ("whole field",),
+        "{unit} mm^3", "predictive_entropy",
+    ),
+    Criterion(
+        "interior", ("predictive_entropy_interior_mean",), "mean predictive entropy of the {place}",
+        ("foreground away from boundaries",), "{unit}", "predictive_entropy",
+    ),
+    Criterion(
+        "mutual_information", tuple(f"mutual_information_{mean}" for mean in _MEANS),
+        "mean mutual information of the {place}", ("foreground", "domain"), "{unit}", "mutual_information",
+    ),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
 class Usual:
     """What is usual in a group of values: their median, and a robust standard deviation."""
 
@@ -66,6 +105,7 @@ class _Reason:
     flag: str
     words: str
     z: float
+    measure: str = "predictive_entropy"
 
 
 @dataclass
@@ -75,7 +115,7 @@ class _Entry:
     summary: Mapping[str, Any]
     group: str
     value: float | None = None
-    z: float | None = None
+    z: dict[str, float | None] = field(default_factory=dict)
     reasons: list[_Reason] = field(default_factory=list)
 
     @property
@@ -99,8 +139,9 @@ def review_queue(
 ) -> list[Row]:
     """Rank the samples: highest absolute robust z of any reason first, then highest value, ties by id.
 
-    Reasons are the mean predictive entropy of the foreground (of the domain where a sample has no foreground; both are
-    judged among their like only) and the predicted volume of each class but `background`.
+    Reasons are the `CRITERIA` (of predictive entropy the mean over the foreground, the total, and the mean away from
+    boundaries; with members the mean mutual information) and the predicted volume of each class but `background`. A
+    mean is over the domain where a sample has no foreground; both are judged among their like only.
 
     Parameters
     ----------
@@ -117,7 +158,10 @@ def review_queue(
         One dict a sample with the keys of `columns.review_columns`.
     """
     entries = [_Entry(summary, group) for summary, group in zip(summaries, groups, strict=True)]
-    _judge_entropy(entries)
+    for entry in entries:
+        entry.value = next((value for value, _ in _found(entry.summary, CRITERIA[0])), None)
+    for criterion in CRITERIA:
+        _judge(entries, criterion)
     _judge_volumes(entries, background)
     entries.sort(key=_Entry.order)
     return [_row(rank, entry) for rank, entry in enumerate(entries, start=1)]
@@ -131,19 +175,24 @@ def _usual_by_group(values: Sequence[float | None], groups: Sequence[Hashable]) 
     return {group: usual(of_group) for group, of_group in members.items()}
 
 
-def _judge_entropy(entries: Sequence[_Entry]) -> None:
-    places = []
-    for entry in entries:
-        entry.value = entry.summary["predictive_entropy_foreground_mean"]
-        places.append("foreground" if entry.value is not None else "domain")
-        if entry.value is None:
-            entry.value = entry.summary["predictive_entropy_mean"]
-    judged = [(entry.group, place) for entry, place in zip(entries, places, strict=True)]
-    for entry, place, z in zip(entries, places, robust_z([entry.value for entry in entries], judged), strict=True):
-        entry.z = z
+def _found(summary: Mapping[str, Any], criterion: Criterion) -> list[tuple[float, str]]:
+    """List the values of a criterion that a summary has, each with the name of its place."""
+    values = ((summary.get(key), place) for key, place in zip(criterion.keys, criterion.places, strict=True))
+    return [(value, place) for value, place in values if value is not None]
+
+
+def _judge(entries: Sequence[_Entry], criterion: Criterion) -> None:
+    """Hold one number of every sample against those of its group."""
+    found = [next(iter(_found(entry.summary, criterion)), (None, "")) for entry in entries]
+    groups = [(entry.group, place) for entry, (_, place) in zip(entries, found, strict=True)]
+    zs = robust_z([value for value, _ in found], groups)
+    for entry, (value, place), z in zip(entries, found, zs, strict=True):
+        entry.z[criterion.name] = z
         if z is not None:
-            words = f"mean predictive entropy of the {place} is {entry.value:.4g} {entry.summary['unit']}"
-            entry.reasons.append(_Reason("entropy_high" if z > 0 else "entropy_low", words, z))
+            unit = criterion.unit.format(unit=entry.summary["unit"])
+            words = f"{criterion.words.format(place=place)} is {value:.4g} {unit}"
+            flag = f"{criterion.name}_{'high' if z > 0 else 'low'}"
+            entry.reasons.append(_Reason(flag, words, z, criterion.measure))
 
 
 def _judge_volumes(entries: Sequence[_Entry], background: str | None) -> None:
@@ -190,14 +239,16 @@ def _row(rank: int, entry: _Entry) -> Row:
         "rank": rank,
         "sample": entry.sample,
         "value": entry.value,
-        "robust_z": entry.z,
+        "robust_z": entry.z["entropy"],
+        **{f"{criterion.name}_robust_z": entry.z[criterion.name] for criterion in CRITERIA[1:]},
         "highest_abs_z": entry.highest_abs_z,
         "flags": ";".join(dict.fromkeys(reason.flag for reason in flagged)),
         "reason": "; ".join(f"{reason.words}, robust z {reason.z:+.1f}" for reason in flagged or reasons[:1])
         or _without_z(entry),
         "group": entry.group,
     }
-    return row | _place(summary)
+    # The strongest reason says which measure's peaks to look at; a volume has none of its own.
+    return row | _place(summary, reasons[0].measure if reasons else "predictive_entropy")
 
 
 def _without_z(entry: _Entry) -> str:
@@ -206,13 +257,13 @@ def _without_z(entry: _Entry) -> str:
     return f"predictive entropy {entry.value:.4g} {entry.summary['unit']}; too few samples, or too alike, to compare"
 
 
-def _place(summary: Mapping[str, Any]) -> Row:
-    """Where to look: the peak slice of each axis, the axis with the highest of them, and the peak box."""
-    prefix = "predictive_entropy_"
+def _place(summary: Mapping[str, Any], measure: str) -> Row:
+    """Where to look: the measure's peak slice of each axis, the axis with the highest of them, and its peak box."""
+    prefix = f"{measure}_"
     means = {axis: summary[f"{prefix}peak_slice_{axis}_mean"] for axis in "xyz"}
     known = [axis for axis, mean in means.items() if mean is not None]
     axis = max(known, key=lambda axis: means[axis]) if known else None
-    row: Row = {"axis": axis, "slice": summary[f"{prefix}peak_slice_{axis}"] if axis else None}
+    row: Row = {"measure": measure, "axis": axis, "slice": summary[f"{prefix}peak_slice_{axis}"] if axis else None}
     for name in "xyz":
         row[f"slice_{name}"] = summary[f"{prefix}peak_slice_{name}"]
         first = row[f"box_{name}"] = summary[f"{prefix}patch_max_{name}"]

@@ -26,6 +26,14 @@ class Column:
     as_written: bool = False
 
 
+# Why a sample may stand in the queue's front, as its column `flags` says it.
+FLAGS = (
+    *(f"{name}_{side}" for name in ("entropy", "total", "interior", "mutual_information") for side in ("high", "low")),
+    "class_volume",
+    "class_order",
+)
+
+
 def _count(name: str, description: str) -> Column:
     return Column(name, description, "voxel", "≥ 0", "integer")
 
@@ -113,22 +121,31 @@ def class_columns(unit: str, kind: str, members: bool) -> tuple[Column, ...]:
 
 def review_columns(unit: str) -> tuple[Column, ...]:
     """List the columns of `review_queue.csv`: what put a sample there, and where to look."""
-    peak = "the slice with the highest mean predictive entropy"
+    peak = "the slice with the highest mean of that measure"
+
+    def z(name: str, of: str) -> Column:
+        return Column(name, f"Robust z within the group of {of}; empty where there is none", "1", None, "number")
+
     return (
         Column("rank", "1 is the sample to look at first", "1", "≥ 1", "integer"),
         _SAMPLE,
         Column("value", "Mean predictive entropy of the foreground, or of the domain where there is no foreground",
                unit, "≥ 0", "number"),
         Column("robust_z", "Robust z of value within the group; empty under 8 samples", "1", None, "number"),
+        z("total_robust_z", "the total predictive entropy of the whole field, times the volume of a voxel"),
+        z("interior_robust_z", "the mean predictive entropy of the foreground away from boundaries"),
+        z("mutual_information_robust_z", "the mean mutual information of the foreground (else of the domain)"),
         Column("highest_abs_z", "Highest absolute robust z of any reason; the queue's order", "1", "≥ 0", "number"),
         Column("flags", "Reasons with an absolute robust z of at least 3.5, joined by ;", None,
-               "entropy_high, entropy_low, class_volume, class_order"),
+               ", ".join(FLAGS)),
         Column("reason", "What put the sample at its rank, in words"),
         Column("group", "Group within which the sample was judged; empty if no group is configured"),
-        Column("axis", "Axis along which the peak slice has the highest mean predictive entropy", None, "x, y or z"),
+        Column("measure", "Measure whose peaks say where to look: that of the strongest reason", None,
+               "predictive_entropy or mutual_information"),
+        Column("axis", "Axis along which the peak slice has the highest mean of that measure", None, "x, y or z"),
         Column("slice", f"Index (0-based) along that axis of {peak}", "voxel", "≥ 0", "integer"),
         *(Column(f"slice_{axis}", f"{axis} index (0-based) of {peak}", "voxel", "≥ 0", "integer") for axis in "xyz"),
-        *(Column(f"box_{axis}", f"First {axis} index (0-based) of the box with the highest predictive entropy",
+        *(Column(f"box_{axis}", f"First {axis} index (0-based) of the box with the highest sum of that measure",
                  "voxel", "≥ 0", "integer") for axis in "xyz"),
         *(_count(f"box_size_{axis}", f"Voxels of that box along {axis}") for axis in "xyz"),
         *(Column(f"box_{axis}_mm", f"Centre of that box, {axis} in the space of the affine", "mm", "any", "number")

@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from . import __version__
-from .cohort import FLAG_LIMIT, MIN_GROUP
+from .cohort import CRITERIA, FLAG_LIMIT, MIN_GROUP
 from .measures import MEASURES, default_measures, statistics_of
 
 # What a number depends on, or what wrote a figure; the first is named apart.
@@ -138,11 +138,17 @@ def _sentences(settings: Mapping[str, Any], n_members: int, group: str | None) -
         f"foreground is {foreground}. A voxel counts as uncertain above {settings['threshold']:g} · log 2."
     )
     text.append("Sums over voxels are 64-bit integers in fixed point, so that no order of computation changes them.")
+    compared = [
+        f"the {criterion.words.format(place=criterion.places[0])}"
+        for criterion in CRITERIA
+        if n_members > 1 or criterion.measure == "predictive_entropy"
+    ]
     within = f"within each group of equal {group}" if group is not None else "over the whole cohort"
     text.append(
-        "Samples were ranked for review by their highest absolute robust z, (x − median) / (1.4826 · MAD) "
-        f"{within} of at least {MIN_GROUP} samples (where the MAD is 0, 1.2533 · mean absolute deviation; Iglewicz and "
-        f"Hoaglin 1993), and flagged from {FLAG_LIMIT:g} on."
+        "Samples were ranked for review by their highest absolute robust z, (x − median) / (1.4826 · MAD), of "
+        f"{', '.join(compared)} and the predicted volume of each class, {within} of at least {MIN_GROUP} samples "
+        "(where the MAD is 0, 1.2533 · mean absolute deviation; Iglewicz and Hoaglin 1993), and flagged from "
+        f"{FLAG_LIMIT:g} on."
     )
     return text
 

@@ -9,8 +9,8 @@ from cohorts import reproducible, summary
 from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy.stats import median_abs_deviation
-from volume_entropy.cohort import MIN_GROUP, review_queue, robust_z
-from volume_entropy.columns import review_columns
+from volume_entropy.cohort import CRITERIA, MIN_GROUP, review_queue, robust_z
+from volume_entropy.columns import FLAGS, review_columns
 
 values = st.lists(st.floats(-1e3, 1e3), min_size=MIN_GROUP, max_size=40)
 
@@ -127,6 +127,47 @@ def test_a_sample_that_is_too_sure_is_an_outlier_too():
     samples = cohort(12)
     samples[3]["predictive_entropy_foreground_mean"] = 0.0
     assert next((row["sample"], row["flags"]) for row in queue(samples)) == ("sub-03", "entropy_low")
+
+
+@pytest.mark.parametrize(
+    ("key", "flag", "words"),
+    [
+        ("predictive_entropy_total_mm3", "total", "total predictive entropy of the whole field is 9 bit mm^3"),
+        ("predictive_entropy_interior_mean", "interior", "foreground away from boundaries is 9 bit"),
+        ("mutual_information_foreground_mean", "mutual_information", "mean mutual information of the foreground is 9"),
+    ],
+)
+def test_each_number_can_bring_a_sample_to_the_front(key, flag, words):
+    samples = cohort(20, n_members=3)
+    samples[9][key] = 9.0
+    first, second = queue(samples)[:2]
+    assert (first["sample"], first["flags"], second["flags"]) == ("sub-09", f"{flag}_high", "")
+    assert first[f"{flag}_robust_z"] == first["highest_abs_z"]
+    assert words in first["reason"]
+
+
+def test_where_members_disagree_most_is_where_to_look_if_they_brought_it_to_the_front():
+    samples = cohort(20, n_members=3)
+    samples[9]["mutual_information_foreground_mean"] = 9.0
+    place = {"peak_slice_x": 3, "peak_slice_x_mean": 9.0, "patch_max_x": 31, "patch_max_x_mm": -7.5}
+    samples[9].update({f"mutual_information_{key}": value for key, value in place.items()})
+    first, *others = queue(samples)
+    assert (first["measure"], first["axis"], first["slice"]) == ("mutual_information", "x", 3)
+    assert (first["box_x"], first["box_x_mm"]) == (31, -7.5)
+    for row in others:
+        (of_sample,) = (s for s in samples if s["sample"] == row["sample"])
+        assert row["slice"] == of_sample[f"{row['measure']}_peak_slice_{row['axis']}"]
+
+
+def test_samples_of_one_member_have_no_disagreement_to_compare():
+    rows = queue([*cohort(10, n_members=3), summary("single")])
+    (single,) = (row for row in rows if row["sample"] == "single")
+    assert single["mutual_information_robust_z"] is None
+    assert all(row["mutual_information_robust_z"] is not None for row in rows if row is not single)
+
+
+def test_every_flag_is_in_the_dictionary_of_the_table():
+    assert {f"{criterion.name}_{side}" for criterion in CRITERIA for side in ("high", "low")} < set(FLAGS)
 
 
 def test_exchanged_labels_are_first_and_named():
