@@ -1,9 +1,10 @@
 # Every target does its own set-up on a machine with Python ≥ 3.11 and make.
 PYTHON ?= python3
 BIN := .venv/bin
+PREDICT_BIN := .venv-predict/bin
 SNAKEMAKE := $(BIN)/snakemake
 
-.PHONY: env demo test test-producers lint bench fuzz clean
+.PHONY: env env-predict demo test test-predict test-producers lint bench fuzz clean
 .DEFAULT_GOAL := help
 
 help:  ## say what there is
@@ -30,6 +31,20 @@ demo: .venv/dev.stamp  ## make the demo cohort and run the workflow on it
 
 test: .venv/dev.stamp  ## run every test
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n auto --dist loadfile tests
+
+env-predict: .venv-predict/core.stamp  ## build .venv-predict: a run's needs and torch, for `model:`
+
+.venv-predict/core.stamp: envs/requirements.txt envs/predict.txt | .venv/bin/python
+	$(PYTHON) -m venv .venv-predict
+	$(PREDICT_BIN)/python -m pip install --quiet --disable-pip-version-check -r envs/predict.txt
+	touch $@
+
+.venv-predict/dev.stamp: envs/dev.txt .venv-predict/core.stamp
+	$(PREDICT_BIN)/python -m pip install --quiet --disable-pip-version-check -r envs/dev.txt -r envs/predict.txt
+	touch $@
+
+test-predict: .venv-predict/dev.stamp  ## test what needs torch: networks, samplers, training
+	PATH="$(CURDIR)/$(PREDICT_BIN):$$PATH" $(PREDICT_BIN)/python -m pytest -n 2 --dist loadfile tests/predict
 
 .venv-producers/stamp: envs/producers.txt | .venv/bin/python
 	$(PYTHON) -m venv .venv-producers

@@ -70,3 +70,7 @@ class DataError(ValueError):
 
 class ConfigError(ValueError):
     """The config or the samples table is wrong; the message names every offender."""
+
+
+class ModelError(ValueError):
+    """A trained model cannot be used as it was configured; the message says which, and what it would need."""
