@@ -16,6 +16,11 @@ include: "workflow/rules/report.smk"
 include: "workflow/rules/discover.smk"
 
 
+if IMAGES:
+
+    include: "workflow/rules/images.smk"
+
+
 rule all:
     input:
         everything,
@@ -29,7 +34,7 @@ if CONFIG["on_rejected"] == "fail":
         default_target: True
         input:
             everything,
-            rejected=f"{RESULTS}/rejected.csv",
+            rejected=rejected_tables(),
         log:
             "logs/judge_rejected.log",
         localrule: True
@@ -40,11 +45,13 @@ if CONFIG["on_rejected"] == "fail":
 
 
 onsuccess:
-    if not DISCOVERING:
+    if not DISCOVERING and VOLUMES:
         runs.finish(RESULTS, SAMPLES, logger)
+    if not DISCOVERING and IMAGES:
+        runs.finish_images(RESULTS, logger)
 
 
 onerror:
-    if not DISCOVERING:
+    if not DISCOVERING and VOLUMES:
         recipes = {sample: entropy_recipe(sample) for sample in SAMPLES}
         runs.salvage(RESULTS, SAMPLES, recipes, CONFIG["group"], logger)

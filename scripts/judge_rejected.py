@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-with open(snakemake.input.rejected, encoding="utf-8", newline="") as stream:
-    rejected = [row["sample"] for row in csv.DictReader(stream)]
-if rejected:
-    verdict = f"on_rejected is `fail`, and {len(rejected)} samples were rejected; see {snakemake.input.rejected}"
+counts = []
+for table in snakemake.input.rejected:
+    with open(table, encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    if rows:
+        counts.append(f"{len(rows)} {'images' if 'image' in rows[0] else 'samples'} were rejected; see {table}")
+if counts:
+    verdict = f"on_rejected is `fail`, and {', and '.join(counts)}"
     with open(snakemake.log[0], "w", encoding="utf-8") as log:
         log.write(verdict + "\n")
     sys.exit(verdict)

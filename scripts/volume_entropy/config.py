@@ -87,8 +87,19 @@ def entropy_settings(config: Config) -> dict[str, Any]:
     return {**conversion_settings(config), **copy.deepcopy(config["entropy"]), "maps": config["storage"]["maps"]}
 
 
+def image_settings(config: Config) -> dict[str, Any] | None:
+    """The settings of images that are classified, with the unit and the tolerance; None where there are none."""
+    images: dict[str, Any] = copy.deepcopy(config["images"])
+    if images["table"] is None and images["folder"] is None:
+        return None
+    return {**images, "unit": config["entropy"]["unit"], "sum_tolerance": config["probabilities"]["sum_tolerance"]}
+
+
 def _contradictions(config: Config) -> Iterator[str]:
     """Problems that a schema cannot say."""
+    images = config["images"]
+    if images["table"] is not None and images["folder"] is not None:
+        yield "images: both `table` and `folder` are given; a table is what a folder is turned into, so give one"
     probabilities = config["probabilities"]
     classes, tokens = probabilities["classes"], probabilities["tokens"]
     if tokens is not None and len(tokens) != len(classes):

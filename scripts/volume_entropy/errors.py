@@ -23,6 +23,7 @@ CODES: dict[str, str] = {
     "too_many_invalid": "More voxels than `max_invalid_fraction` are NaN, infinite, out of range or badly summed.",
     "no_valid_voxels": "Not one voxel holds usable probabilities.",
     "single_class": "One class under kind `softmax` is a foreground probability without its background.",
+    "member_mismatch": "An image has not one row for each member of its table.",
     "mask_invalid": "The mask is no mask: it holds NaN, or covers no voxel where it must.",
     "refused_by_preset": "The file is one that this producer writes, but not one that may be read as probabilities.",
 }

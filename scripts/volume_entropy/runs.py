@@ -1,5 +1,6 @@
 """The end of a run: a summary for the user, and the tables of what finished if jobs failed for good."""
 
+import csv
 import json
 from collections.abc import Mapping
 from logging import Logger
@@ -19,6 +20,18 @@ def finish(results: str, samples: Mapping[str, Sample], logger: Logger) -> None:
     rejected = states.count("rejected")
     where = f", see {results}/rejected.csv" if rejected else ""
     logger.info(f"{states.count('ok')} samples done, {rejected} rejected{where}")
+
+
+def finish_images(results: str, logger: Logger) -> None:
+    """Say what the run left of images that are classified."""
+    used, rejected = (_count_rows(f"{results}/{name}.csv") for name in ("images", "images_rejected"))
+    where = f", see {results}/images_rejected.csv" if rejected else ""
+    logger.info(f"{used} rows of images measured, {rejected} images rejected{where}")
+
+
+def _count_rows(path: str) -> int:
+    with open(path, encoding="utf-8", newline="") as stream:
+        return sum(1 for _ in csv.reader(stream)) - 1
 
 
 def salvage(

@@ -168,25 +168,41 @@ def _metadata_columns(metadata: Mapping[str, Mapping[str, str]]) -> tuple[Column
 
 
 def _write(folder: Path, name: str, columns: Sequence[Column], rows: Iterable[Mapping[str, Any]], form: _Form) -> None:
+    more = {} if name == "rejected" else {"measures": measure_entries(2 if form.members else 1, form.asked, form.kind)}
+    write_table(folder, name, DESCRIPTIONS[name], columns, rows, more)
+
+
+def measure_entries(n_members: int, asked: Iterable[str], kind: str = "softmax") -> dict[str, dict[str, str]]:
+    """Describe for a data dictionary the measures that are written for so many members."""
+    return {
+        measure: {
+            "symbol": MEASURES[measure].symbol,
+            "definition": MEASURES[measure].definition_of(kind),
+            "source": MEASURES[measure].source,
+        }
+        for measure in default_measures(n_members, asked, kind)
+    }
+
+
+def write_table(
+    folder: Path,
+    name: str,
+    description: str,
+    columns: Sequence[Column],
+    rows: Iterable[Mapping[str, Any]],
+    more: Mapping[str, Any],
+) -> None:
     """Write one table and its data dictionary, the dictionary last: where it stands, its table does."""
     write_text(folder / f"{name}.csv", csv_text(columns, rows))
     content: dict[str, Any] = {
         "table": f"{name}.csv",
-        "description": DESCRIPTIONS[name],
+        "description": description,
         "schema_version": SCHEMA_VERSION,
         "empty_cell": "the value does not exist",
         "columns": {
             inert(column.name): {key: getattr(column, key) for key in ("description", "unit", "range", "type")}
             for column in columns
         },
+        **more,
     }
-    if name != "rejected":
-        content["measures"] = {
-            measure: {
-                "symbol": MEASURES[measure].symbol,
-                "definition": MEASURES[measure].definition_of(form.kind),
-                "source": MEASURES[measure].source,
-            }
-            for measure in default_measures(2 if form.members else 1, form.asked, form.kind)
-        }
     write_json(folder / f"{name}.json", content)

@@ -45,6 +45,9 @@ def test_defaults_satisfy_their_own_schema():
         ({"preset": "fsl"}, ["preset: 'fsl' is not known"]),
         ({"probabilities": {"tokens": ["1"]}}, ["probabilities.tokens: found 1 tokens for 4 classes"]),
         ({"probabilities": {"background": "complement"}}, ["adds that class itself"]),
+        ({"images": {"table": "m.npz", "folder": "f"}}, ["both `table` and `folder` are given"]),
+        ({"images": {"passes": 1}}, ["images.passes: found 1, expected at least 2"]),
+        ({"images": {"tabel": "m.npz"}}, ["images.tabel: unknown key; did you mean table?"]),
         ({"probabilities": {"kind": "regions"}, "entropy": {"measures": ["margin"]}}, ["margin is not defined"]),
     ],
 )

@@ -38,14 +38,23 @@ try:
     )
     CONVERSION = settings_of.conversion_settings(CONFIG)
     ENTROPY = settings_of.entropy_settings(CONFIG)
-    if workflow.is_main_process and not DISCOVERING:
+    # A study of images alone has no table of volumes; where the config names one, it must be there.
+    IMAGES = settings_of.image_settings(CONFIG)
+    VOLUMES = not IMAGES or "samples" in config or os.path.exists(CONFIG["samples"])
+    if IMAGES and workflow.is_main_process and not DISCOVERING:
+        from volume_entropy.classification.recipes import check_images
+
+        check_images(IMAGES)
+    if VOLUMES and workflow.is_main_process and not DISCOVERING:
         check_samples(
             Path(CONFIG["samples"]),
             CODE / "workflow/schemas/samples.schema.yaml",
             CONVERSION,
             CONFIG["group"],
         )
-    SAMPLES = {} if DISCOVERING else read_samples(Path(CONFIG["samples"]))
+    SAMPLES = (
+        {} if DISCOVERING or not VOLUMES else read_samples(Path(CONFIG["samples"]))
+    )
 except ConfigError as error:
     raise WorkflowError(str(error)) from None
 
@@ -164,6 +173,9 @@ def everything(wildcards):
     """What a run makes. Maps come with the summary, so they are asked for only where somebody deleted them: the fewer
     inputs, the sooner Snakemake is done with its plan.
     """
+    of_images = image_results() if IMAGES else []
+    if not VOLUMES:
+        return of_images
     lost = [
         f"{RESULTS}/{sample}/maps"
         for sample in SAMPLES
@@ -171,7 +183,16 @@ def everything(wildcards):
         and os.path.exists(summary_of(sample))
     ]
     figures = [f"{RESULTS}/{sample}/{sample}_qc.{FIGURE_FORMAT}" for sample in SAMPLES]
-    return [*tables(), report_page(), *figures, *lost]
+    return [*tables(), report_page(), *figures, *lost, *of_images]
+
+
+def rejected_tables():
+    """The tables that say what could not be used."""
+    return [
+        f"{RESULTS}/{name}.csv"
+        for name, there in (("rejected", VOLUMES), ("images_rejected", IMAGES))
+        if there
+    ]
 
 
 def cohort():
