@@ -15,7 +15,14 @@ if TYPE_CHECKING:
 with logged_to(snakemake.log[0]):
     recipe, store = snakemake.params.recipe, snakemake.output.store
     try:
-        convert_sample(sample_of(recipe), Path(store), recipe=recipe, chunk=snakemake.config["storage"]["chunk"])
+        storage = snakemake.config["storage"]
+        convert_sample(
+            sample_of(recipe),
+            Path(store),
+            recipe=recipe,
+            chunk=storage["chunk"],
+            in_place=not storage["keep_probabilities"],
+        )
     except DataError as error:
         logger.warning("rejected: %s. %s", error.message, error.remedy)
         write_rejection(store, error.rejection("convert"), recipe)

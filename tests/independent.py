@@ -41,7 +41,7 @@ class Content:
     mask: np.ndarray | None
 
 
-def read_volume(path: Path) -> Volume:
+def read_volume(path: Path, class_first: bool = False) -> Volume:
     """Read a file by the reader that its name asks for."""
     name = path.name
     if name.endswith(".zarr"):
@@ -50,7 +50,7 @@ def read_volume(path: Path) -> Volume:
     if name.endswith(("gz", "mgz")):
         content = gzip.decompress(content)
     if name.endswith((".nii", ".nii.gz")):
-        return read_nifti(content)
+        return read_nifti(content, class_first)
     if name.endswith((".mgh", ".mgz")):
         return read_mgh(content)
     if name.endswith(".npz"):
@@ -64,7 +64,7 @@ def nifti_header(content: bytes) -> Any:
     return kind(content[: kind.template_dtype.itemsize], check=True)
 
 
-def read_nifti(content: bytes) -> Volume:
+def read_nifti(content: bytes, class_first: bool = False) -> Volume:
     header = nifti_header(content)
     # By NIfTI's own library, voxels that are said to begin inside the header begin right behind it.
     if int(header["vox_offset"]) == 0:
@@ -75,10 +75,20 @@ def read_nifti(content: bytes) -> Volume:
     quantum = abs(slope) if scaled and raw.dtype.kind in "iu" else 0.0
     with np.errstate(all="ignore"):
         values = raw.astype(np.float64) * slope + inter if scaled else raw
-    return Volume(values, *place_of(header), quantum)
+    return Volume(values, *place_of(header, class_first and values.ndim in (3, 4)), quantum)
 
 
-def place_of(header: Any) -> tuple[np.ndarray, float]:
+def place_of(header: Any, class_first: bool = False) -> tuple[np.ndarray, float]:
+    """The affine by nibabel, and its unit in mm.
+
+    Without a transform the origin is in the middle of the volume. nibabel takes the first three axes for those of
+    space, so that a file whose first is the class has to be turned before.
+    """
+    if class_first and int(header["qform_code"]) == int(header["sform_code"]) == 0:
+        header, shape = header.copy(), header.get_data_shape()
+        header.set_data_shape((*shape[1:4], *[1] * (4 - len(shape))))
+        sizes = np.abs(header["pixdim"][2:5])
+        header["pixdim"][1:4] = np.where((sizes == 0) | (np.arange(3) >= len(shape) - 1), 1, sizes)
     with np.errstate(all="ignore"):
         return header.get_best_affine(), UNIT_MM.get(int(header["xyzt_units"]) & 7, 1.0)
 
@@ -166,7 +176,7 @@ def _volume(
     folder: Path, pattern: str, member: str | None, token: str | None, n_classes: int, settings: dict[str, Any]
 ) -> tuple[np.ndarray, Volume]:
     name = pattern.replace("{class}", token or "").replace("{member}", member or "")
-    volume = read_volume(folder / name)
+    volume = read_volume(folder / name, settings["class_axis"] == "first" and n_classes > 1)
     return in_space(volume.values, n_classes, settings), volume
 
 

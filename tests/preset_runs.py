@@ -83,7 +83,7 @@ class PresetStudy:
         store = self.folder / f"work/{sample.id}/probabilities.zarr"
         store.parent.mkdir(parents=True)
         out.mkdir(parents=True)
-        convert_sample(sample, store, recipe=wanted, chunk=64)
+        convert_sample(sample, store, recipe=wanted, chunk=64, in_place=True)
         compute_sample(
             store,
             recipe={**wanted, "settings": settings},

@@ -187,6 +187,7 @@ def _first_pass(
         sums = run_blocks(
             store.path, writer.location, store.layout.blocks(), block, threads=threads, scheduler=scheduler
         )
+        store.require_unchanged()
         require_probabilities(
             sums,
             where=_names_of(recipe["sources"]),

@@ -9,6 +9,7 @@ import numpy as np
 
 from .errors import DataError
 from .files import fingerprint
+from .in_place import readable_in_place
 from .joblog import logger, phase
 from .presets import check_conventions, geometry_files
 from .readers import Geometry, Reader, check_same_place, one_ahead, open_reader, read_geometry
@@ -37,7 +38,14 @@ class _Sources:
     paths: list[str]
 
 
-def convert_sample(sample: Sample, output: str | os.PathLike[str], *, recipe: Mapping[str, Any], chunk: int) -> None:
+def convert_sample(
+    sample: Sample,
+    output: str | os.PathLike[str],
+    *,
+    recipe: Mapping[str, Any],
+    chunk: int,
+    in_place: bool = False,
+) -> None:
     """Write the probability store of a sample.
 
     Values are stored as the files scale them; nothing is normalised or left out, so that what is odd is counted where
@@ -53,6 +61,9 @@ def convert_sample(sample: Sample, output: str | os.PathLike[str], *, recipe: Ma
         Kept in the store; its `settings` say what the files hold.
     chunk
         Longest edge of a chunk, in voxels.
+    in_place
+        Whether the store may refer to sources that are Zarr arrays already, instead of holding a copy. Their numbers
+        are the same; what is damaged in them is found when they are read.
 
     Raises
     ------
@@ -67,6 +78,9 @@ def convert_sample(sample: Sample, output: str | os.PathLike[str], *, recipe: Ma
     dtype = np.dtype(settings["dtype"])
     interleaved = any(reader.interleaved for _, _, reader in sources.probabilities)
     layout = choose_layout((z, y, x), n_stored, dtype.itemsize, chunk, interleaved)
+    reference = None
+    if in_place and (found := readable_in_place(sources.probabilities, dtype.itemsize, chunk)) is not None:
+        layout, reference = found
     logger.info("%d members of %d stored classes, %s", len(sources.members), n_stored, layout)
     with (
         phase("voxels"),
@@ -78,10 +92,11 @@ def convert_sample(sample: Sample, output: str | os.PathLike[str], *, recipe: Ma
             dtype=dtype.name,
             attributes=_attributes(sources, recipe),
             with_mask=sources.mask is not None,
+            in_place=reference,
         ) as writer,
     ):
         counts = {} if sources.mask is None else {"mask_voxels": _write_mask(writer, sources.mask, layout)}
-        for member, first_class, reader in sources.probabilities:
+        for member, first_class, reader in sources.probabilities if reference is None else ():
             for slab in one_ahead(reader.slabs(*layout.slab)):
                 writer.write(member + slab.member, first_class + slab.class_index, slab.z, slab.data, slab.y, slab.x)
         writer.seal({"counts": counts})

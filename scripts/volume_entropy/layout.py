@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from itertools import product
+from math import prod
 
 Slices = tuple[slice, slice, slice]
 Shape = tuple[int, int, int]
@@ -109,6 +110,40 @@ def choose_layout(shape: Shape, n_classes: int, itemsize: int, chunk: int, inter
     chunk_x, block_x = _cut(edges[2], chunk**2 // chunk_z, width)
     chunk_y, block_y = _cut(edges[1], chunk**3 // (chunk_z * chunk_x), height)
     return Layout(shape, (chunk_z, chunk_y, chunk_x), (block_z, block_y, block_x))
+
+
+def layout_of_bricks(shape: Shape, brick: Shape, n_classes: int, itemsize: int, chunk: int) -> Layout | None:
+    """Blocks of at most `BLOCK_BYTES` for all stored classes of one member, made of whole bricks.
+
+    None if that cannot be: if one brick is too large, or slabs as deep as one for the pass over the measures.
+
+    Parameters
+    ----------
+    brick
+        What can only be read as a whole, no longer than the volume along any axis.
+    shape, n_classes, itemsize, chunk
+        As in `choose_layout`.
+    """
+    _, height, width = shape
+    if prod(brick) * n_classes * itemsize > BLOCK_BYTES or brick[0] * height * width * itemsize > SLAB_BYTES:
+        return None
+    block = list(brick)
+    for axis in (2, 1, 0):
+        bricks = _ceil(shape[axis], brick[axis])
+        room = BLOCK_BYTES // (prod(block) * n_classes * itemsize)
+        if axis == 0:
+            room = min(room, SLAB_BYTES // (brick[0] * height * width * itemsize))
+        block[axis] = brick[axis] * _even(bricks, max(1, room))
+        if block[axis] < shape[axis]:
+            break
+    edges = [_divisor(edge, chunk) for edge in block]
+    return Layout(shape, (edges[0], edges[1], edges[2]), (block[0], block[1], block[2]))
+
+
+def _divisor(edge: int, longest: int) -> int:
+    """Return the largest divisor of an edge that is no longer than `longest`; the edge where it has but short ones."""
+    found = next(divisor for divisor in range(min(edge, longest), 0, -1) if edge % divisor == 0)
+    return found if 4 * found >= min(edge, longest) else edge
 
 
 def _box_edges(shape: Shape, voxel_bytes: int, deepest: int, chunk: int) -> Shape:

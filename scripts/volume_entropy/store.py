@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,9 @@ from .sealed import (
     read_rejection,
     write_rejection,
 )
+
+if TYPE_CHECKING:
+    from .in_place import InPlaceArray
 
 __all__ = [
     "CheckedArray",
@@ -56,6 +59,8 @@ class ProbabilityWriter(SealedWriter):
         `quantum`, `counts`.
     with_mask
         Whether there is an array `mask`, to be written by `write_mask`.
+    in_place
+        Where the probabilities are read instead of an array that is written here; see `in_place.open_in_place`.
     """
 
     def __init__(
@@ -68,14 +73,17 @@ class ProbabilityWriter(SealedWriter):
         dtype: str,
         attributes: Mapping[str, Any],
         with_mask: bool = False,
+        in_place: Mapping[str, Any] | None = None,
     ) -> None:
-        super().__init__(path, layout, attributes)
+        super().__init__(path, layout, attributes if in_place is None else {**attributes, "in_place": in_place})
+        self._in_place = in_place is not None
         self._leading = {"member": n_members, "class": n_stored_classes}
         self._dtype = dtype
         self._with_mask = with_mask
 
     def _create_arrays(self) -> None:
-        self._create("probabilities", self._dtype, self._leading)
+        if not self._in_place:
+            self._create("probabilities", self._dtype, self._leading)
         if self._with_mask:
             self._create("mask", "uint8")
 
@@ -107,7 +115,8 @@ class ProbabilityStore:
     Attributes
     ----------
     array
-        (member, stored class, z, y, x), scaled as the file says, not normalised.
+        (member, stored class, z, y, x), scaled as the file says, not normalised; read from the sources where the store
+        only refers to them.
     mask
         (z, y, x), 0 or 1, or None.
     classes
@@ -117,7 +126,7 @@ class ProbabilityStore:
     """
 
     path: Path
-    array: CheckedArray
+    array: "CheckedArray | InPlaceArray"
     mask: CheckedArray | None
     layout: Layout
     classes: list[str]
@@ -133,8 +142,21 @@ class ProbabilityStore:
     counts: dict[str, int]
 
     def read(self, member: int, slices: Slices) -> NDArray[Any]:
-        """Read (stored class, z, y, x) of one member; a damaged chunk is a `StoreError`."""
+        """Read (stored class, z, y, x) of one member.
+
+        Raises
+        ------
+        StoreError
+            A chunk of the store is damaged, or a source that it refers to has changed.
+        DataError
+            A source that it refers to is damaged.
+        """
         return self.array[(member, slice(None), *slices)]
+
+    def require_unchanged(self) -> None:
+        """Raise `StoreError` if sources that the store refers to are not what they were when it was made."""
+        if not isinstance(self.array, CheckedArray):
+            self.array.require_unchanged()
 
     def read_mask(self, slices: Slices) -> NDArray[np.bool_] | None:
         """Read (z, y, x) of the mask, or None where the sample has none."""
@@ -147,14 +169,20 @@ def open_probabilities(path: PathLike) -> ProbabilityStore | Rejection:
     Raises
     ------
     StoreError
-        The store is absent, not sealed, or misses a shard.
+        The store is absent, not sealed, or misses a shard; or a source that it refers to has changed.
     """
     group = open_sealed(path)
     attributes = group.attributes
     rejection = read_rejection(attributes)
     if rejection is not None:
         return rejection
-    array = CheckedArray(path, "probabilities")
+    array: CheckedArray | InPlaceArray
+    if "in_place" in attributes:
+        from .in_place import open_in_place
+
+        array = open_in_place(path, attributes["in_place"], attributes["recipe"]["settings"])
+    else:
+        array = CheckedArray(path, "probabilities")
     given = ("classes", "members", "kind", "complement", "geometry", "voxel_volume_mm3", "source", "recipe")
     return ProbabilityStore(
         path=Path(path),

@@ -41,7 +41,7 @@ def ended(folder: Path, probabilities: str, resolved: dict[str, Any] | None = No
     made["sources"] = [fingerprint(probabilities)]
     store = folder / "out/p.zarr"
     try:
-        convert_sample(sample, store, recipe=made, chunk=64)
+        convert_sample(sample, store, recipe=made, chunk=64, in_place=True)
     except DataError as error:
         assert not store.exists()
         return {"status": "rejected", **vars(error.rejection("convert"))}

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zarr
-from files import softmax_field
+from files import softmax_field, write_nifti
 from reader_contract import assemble, rejected
 from volume_entropy.readers import open_reader
 
@@ -78,3 +78,10 @@ def test_the_name_of_an_unknown_codec_is_shortened_and_has_a_place_in_utf_8(tmp_
     message = rejected(str(path)).message
     assert len(message) < 2000
     assert message.encode("utf-8")
+
+
+def test_a_file_without_a_transform_is_centred_on_its_axes_of_space(tmp_path: Path) -> None:
+    p = softmax_field()
+    path = write_nifti(tmp_path / "p.nii", np.moveaxis(p, -1, 0), sform_code=0, pixdim=[1, 9, 2, 3, 4, 1, 1, 1])
+    geometry = open_reader(path, n_classes=3, class_axis="first").geometry
+    np.testing.assert_array_equal(geometry.affine, [[-2, 0, 0, 4], [0, 3, 0, -7.5], [0, 0, 4, -12], [0, 0, 0, 1]])

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError
-from .base import Geometry, Reader, Slab, check_same_place, one_ahead
+from .base import BoxReader, Geometry, Reader, Slab, check_same_place, one_ahead
 
 __all__ = [
     "FORMATS",
+    "BoxReader",
     "Geometry",
     "Reader",
     "Slab",

@@ -101,6 +101,8 @@ class ArrayReader:
     voxels: VoxelType
     content: Opened
 
+    brick = None
+
     @property
     def n_members(self) -> int:
         """Members in this file."""

@@ -88,6 +88,8 @@ class Reader(Protocol):
         Step between neighbouring values of a scaled integer storage; 0 where values are what they are.
     interleaved
         Whether all classes of a voxel lie together in the file, so that a slab of one class costs that of all.
+    brick
+        Edges (z, y, x) of what can be read alone, by `read_box`; None where a file is a stream.
     """
 
     path: str
@@ -96,6 +98,7 @@ class Reader(Protocol):
     n_classes: int
     quantum: float
     interleaved: bool
+    brick: tuple[int, int, int] | None
 
     def slabs(self, depth: int, rows: int | None = None, *, scaled_only: bool = False) -> Generator[Slab]:
         """Yield every voxel once, in file order, in bounded memory; then check the end of the file.
@@ -113,6 +116,30 @@ class Reader(Protocol):
         ------
         DataError
             The file ends too early, goes on too long, or is damaged.
+        """
+        ...
+
+
+class BoxReader(Reader, Protocol):
+    """A reader whose `brick` is not None."""
+
+    def read_box(self, member: int, classes: range, z: range, y: range, x: range, out: NDArray[Any]) -> None:
+        """Fill `out` (class, z, y, x), float32 or float16, with a box of one member: the values that `slabs` gives.
+
+        Raises
+        ------
+        DataError
+            What it touches is damaged.
+        """
+        ...
+
+    def note_absent(self) -> None:
+        """Log what parts of the file are absent, and count as its fill value.
+
+        Raises
+        ------
+        DataError
+            There is no such value.
         """
         ...
 

@@ -44,6 +44,7 @@ class MghReader:
 
     n_members = 1
     interleaved = False
+    brick = None
     quantum = 0.0
 
     def slabs(self, depth: int, rows: int | None = None, *, scaled_only: bool = False) -> Generator[Slab]:

@@ -41,6 +41,7 @@ class NiftiReader:
     n_bytes: int
 
     n_members = 1
+    brick = None
 
     @property
     def n_classes(self) -> int:

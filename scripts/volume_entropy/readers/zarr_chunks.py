@@ -102,9 +102,37 @@ class ChunkedArray:
         return tuple(-(-size // edge) for size, edge in zip(self.shape, self.chunk, strict=True))
 
     @property
+    def _per_shard(self) -> Index:
+        return tuple(outer // inner for outer, inner in zip(self.shard, self.chunk, strict=True))
+
+    @property
     def chunk_bytes(self) -> int:
         """Bytes of a decoded chunk."""
         return prod(self.chunk) * self.codecs.dtype.itemsize
+
+    def count_absent(self) -> int:
+        """Count the chunks that are in no file.
+
+        Raises
+        ------
+        DataError
+            There are some, and no fill value to take their place; or the index of a shard is damaged.
+        """
+        present = len(self.files)
+        if self.index is not None:
+            present = 0
+            for shard, path in self.files.items():
+                with open_binary(path) as file:
+                    places = self._places(path, file, os.fstat(file.fileno()).st_size)
+                inside = zip(shard, self._per_shard, self.grid, strict=True)
+                places = places[tuple(slice(0, size - place * number) for place, number, size in inside)]
+                present += int(np.count_nonzero(places[..., 0] != _ABSENT))
+        absent = prod(self.grid) - present
+        if absent and self.fill is None:
+            raise DataError(
+                "file_truncated", f"{self.path} lacks {absent} of its chunks, and declares no fill value", REMAKE
+            )
+        return absent
 
     def read(self, index: Index) -> NDArray[Any] | None:
         """Read one chunk, clipped to the array; None if it is absent.
@@ -114,7 +142,7 @@ class ChunkedArray:
         DataError
             It is damaged, or absent without a fill value to take its place.
         """
-        per_shard = [outer // inner for outer, inner in zip(self.shard, self.chunk, strict=True)]
+        per_shard = self._per_shard
         file_index = tuple(place // number for place, number in zip(index, per_shard, strict=True))
         path = self.files.get(file_index)
         content = None
@@ -124,7 +152,8 @@ class ChunkedArray:
                 place = (0, size)
                 if self.index is not None:
                     inside = tuple(here % number for here, number in zip(index, per_shard, strict=True))
-                    place = self._place(path, file, size, per_shard, inside)
+                    offset, length = self._places(path, file, size)[inside].tolist()
+                    place = (offset, length)
                 if place[0] != _ABSENT:
                     content = self._content(path, file, size, *place)
         if content is None:
@@ -146,15 +175,14 @@ class ChunkedArray:
         file.seek(offset)
         return file.read(length)
 
-    def _place(self, path: str, file: BinaryIO, size: int, per_shard: Sequence[int], inside: Index) -> tuple[int, int]:
-        """Read from the index of a shard where one of its chunks lies: offset and length."""
+    def _places(self, path: str, file: BinaryIO, size: int) -> NDArray[np.uint64]:
+        """Read the index of a shard: offset and length of each of its chunks, (…, 2)."""
         assert self.index is not None  # noqa: S101
-        length = 16 * prod(per_shard) + _CRC_BYTES * len(self.index.chain)
+        length = 16 * prod(self._per_shard) + _CRC_BYTES * len(self.index.chain)
         if length > size:
             raise DataError("file_truncated", f"{path} is too short for the index of its shard", REMAKE)
         file.seek(size - length if self.index_at_end else 0)
-        table = self.index.decode(path, file.read(length), [*per_shard, 2])
-        return int(table[inside][0]), int(table[inside][1])
+        return self.index.decode(path, file.read(length), [*self._per_shard, 2])
 
 
 def numpy_fill(path: str, value: Any, dtype: np.dtype[Any]) -> float | None:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..boxes import cells, overlap
 from ..errors import DataError
 from ..joblog import logger
 from .arrays import Roles, find_roles, roles_of, spooled_slabs, unplaced
@@ -30,6 +31,8 @@ from .zarr_metadata import attributes_of, node_type, open_chunked
 
 # Decoded chunks that are kept until no further slab needs them; where that is not enough, they go to a temporary file.
 _KEPT_BYTES = 96 * 2**20
+# A chunk of which several threads decode one each.
+_LARGEST_BRICK_BYTES = 32 * 2**20
 _NAMES = {"member": "m", "class": "c", "channel": "c", "c": "c", "z": "z", "y": "y", "x": "x"}
 
 
@@ -44,6 +47,25 @@ class ZarrReader:
 
     interleaved = False
     quantum = 0.0
+
+    @property
+    def brick(self) -> tuple[int, int, int] | None:
+        """Edges of a chunk in space; None if it is large, or holds several members, which are read one at a time."""
+        edges = zip(_five(self.roles.order, self.array.chunk), _five(self.roles.order, self.array.shape), strict=True)
+        members, _, z, y, x = (min(pair) for pair in edges)
+        return (z, y, x) if members == 1 and self.array.chunk_bytes <= _LARGEST_BRICK_BYTES else None
+
+    def read_box(self, member: int, classes: range, z: range, y: range, x: range, out: NDArray[Any]) -> None:
+        """See `base.BoxReader`; absent chunks were counted by `note_absent`."""
+        voxels, chunks = VoxelType(self.array.codecs.dtype), _Chunks(self.array, self.roles, 1)
+        spans = (range(member, member + 1), classes, z, y, x)
+        for m, c, at_z, at_y, at_x in cells(spans, chunks.edges):
+            place = (m, c, at_z, at_y, at_x)
+            into, part = zip(*map(overlap, spans, place, chunks.edges), strict=True)
+            values = voxels.values(chunks.decode(place)[part])
+            # float16 turns what is beyond its range into infinity, as in a copy.
+            with np.errstate(over="ignore"):
+                out[into[1:]] = values[0]
 
     @property
     def n_members(self) -> int:
@@ -68,9 +90,16 @@ class ZarrReader:
                 for place in chunks.places():
                     spool.add(chunks.start(place), chunks.decode(place))
                 yield from spooled_slabs(spool, self.roles.sizes, voxels, depth, rows, scaled_only)
-        if chunks.n_absent:
-            absent, fill = chunks.n_absent, self.array.fill
-            logger.warning("%s: %d of %d chunks are absent and count as %s", self.path, absent, chunks.n_chunks, fill)
+        self._warn_of(chunks.n_absent)
+
+    def note_absent(self) -> None:
+        """See `base.BoxReader`."""
+        self._warn_of(self.array.count_absent())
+
+    def _warn_of(self, absent: int) -> None:
+        if absent:
+            chunks, fill = prod(self.array.grid), self.array.fill
+            logger.warning("%s: %d of %d chunks are absent and count as %s", self.path, absent, chunks, fill)
 
 
 class _Chunks:
@@ -90,7 +119,6 @@ class _Chunks:
         self.shape = _five(roles.order, array.shape)
         self.edges = _five(roles.order, array.chunk)
         self.grid = _five(roles.order, array.grid)
-        self.n_chunks = prod(self.grid)
         self.n_absent = 0
         # Of chunks with one class, only the layer that the next slab begins in; else all layers of a slab.
         layers = 1 if self.edges[:2] == (1, 1) else -(-depth // self.edges[2]) + 1
@@ -127,8 +155,7 @@ class _Chunks:
         for at_z, at_y, at_x in product(layers, columns, range(self.grid[4])):
             brick = self._kept((member // edge_m, class_index // edge_c, at_z, at_y, at_x))
             piece = brick[member % edge_m, class_index % edge_c]
-            target_z, from_z = _overlap(z, at_z * edge_z, piece.shape[0])
-            target_y, from_y = _overlap(y, at_y * edge_y, piece.shape[1])
+            (target_z, from_z), (target_y, from_y) = overlap(z, at_z, edge_z), overlap(y, at_y, edge_y)
             box[target_z, target_y, at_x * edge_x : at_x * edge_x + piece.shape[2]] = piece[from_z, from_y]
         return box
 
@@ -154,12 +181,6 @@ class _Chunks:
                 self._decoded.popitem(last=False)
             self._decoded[place] = self.decode(place)
         return self._decoded[place]
-
-
-def _overlap(wanted: range, start: int, length: int) -> tuple[slice, slice]:
-    """Return what a range and a piece share: within the range, and within the piece."""
-    first, last = max(wanted.start, start), min(wanted.stop, start + length)
-    return slice(first - wanted.start, last - wanted.start), slice(first - start, last - start)
 
 
 def open_reader(path: str, *, n_classes: int | None, class_axis: str, axes: str) -> ZarrReader:
