@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from volume_entropy.compute_entropy import compute_sample
 from volume_entropy.files import read_json
+from volume_entropy.labels import ReferenceCodes, reference_codes
 from volume_entropy.layout import Layout, choose_layout
 from volume_entropy.readers.base import Geometry
 from volume_entropy.store import ProbabilityWriter
@@ -22,7 +23,8 @@ VOXEL = abs(float(np.linalg.det(AFFINE[:3, :3])))
 class SampleStore:
     """What a probability store is made of; `write` makes it, `compute` runs the stage on it.
 
-    `p` is (member, stored class, z, y, x); `settings` adds to or replaces settings of the recipe.
+    `p` is (member, stored class, z, y, x); `settings` adds to or replaces settings of the recipe. `reference` has
+    label values, of which `labels` gives those of each class (its index, if None) and `ignored` those left out.
     """
 
     p: np.ndarray
@@ -32,6 +34,18 @@ class SampleStore:
     layout: Layout | None = None
     quantum: float = 0.0
     settings: dict[str, Any] = field(default_factory=dict)
+    reference: np.ndarray | None = None
+    labels: list[list[int]] | None = None
+    ignored: list[int] = field(default_factory=list)
+    atlas: np.ndarray | None = None
+
+    @property
+    def codes_labels(self) -> list[list[int]]:
+        return self.labels or [[index] for index in range(len(self.classes))]
+
+    @property
+    def codes(self) -> ReferenceCodes:
+        return reference_codes(self.kind, self.codes_labels, self.ignored)
 
     @property
     def classes(self) -> list[str]:
@@ -88,6 +102,8 @@ class SampleStore:
             "quantum": self.quantum,
             "counts": {},
         }
+        if self.reference is not None:
+            attributes["reference_classes"] = self.codes.classes
         writer = ProbabilityWriter(
             path,
             layout=layout,
@@ -96,6 +112,8 @@ class SampleStore:
             dtype="float32",
             attributes=attributes,
             with_mask=self.mask is not None,
+            reference_dtype=None if self.reference is None else self.codes.dtype,
+            with_atlas=self.atlas is not None,
         )
         with writer:
             for box in layout.blocks():
@@ -104,6 +122,10 @@ class SampleStore:
                     writer.write(member, index, z, self.p[(member, index, *box)], y, x)
                 if self.mask is not None:
                     writer.write_mask(z, self.mask[box].astype(np.uint8), y, x)
+                if self.reference is not None:
+                    writer.write_reference(z, self.codes.encode(self.reference[box]), y, x)
+                if self.atlas is not None:
+                    writer.write_atlas(z, self.atlas[box], y, x)
             writer.seal()
         return path
 

@@ -14,8 +14,8 @@ from .errors import Rejection
 from .layout import Slices
 from .measure_store import write_measure_block
 from .measures import PATCH_EDGE
-from .partials import Extremes, MeasureSums, MemberCounts, SampleSums
-from .reductions import domain_counts, label_sums, measure_sums
+from .partials import ATLAS_MEASURES, Extremes, MeasureSums, MemberCounts, SampleSums
+from .reductions import atlas_sums, domain_counts, label_sums, measure_sums
 from .store import ProbabilityStore, open_probabilities
 from .sum_kernels import Labels
 from .voxelwise import BlockMeasures, BlockResult
@@ -71,7 +71,17 @@ def process_block(probabilities: Path, measures: Path, box: Slices, settings: Bl
         block.add(store.read(member, box))
     result = block.finish(mask)
     write_measure_block(measures, box, result.maps, result.segmentation, mask)
-    return sum_block(result, mask, (z.start, y.start, x.start), settings)
+    sums = sum_block(result, mask, (z.start, y.start, x.start), settings)
+    codes, classes = store.read_reference(box), store.reference_classes
+    if codes is not None and classes is not None:
+        from .scoring import Reference
+
+        sums.scores = block.score(Reference(codes, classes), mask)
+    labels = store.read_atlas(box)
+    if labels is not None:
+        measured = {name: result.maps[name] for name in ATLAS_MEASURES if name in result.maps}
+        sums.atlas = atlas_sums(measured, _domain(result, mask), labels)
+    return sums
 
 
 def sum_block(
@@ -88,11 +98,7 @@ def sum_block(
     start
         First voxel of the block in the volume, (z, y, x).
     """
-    nothing = np.iinfo(result.segmentation.dtype).max
-    predicted = result.segmentation if result.segmentation.ndim == 3 else result.segmentation[0]
-    domain = predicted != nothing
-    if mask is not None:
-        domain &= mask
+    domain = _domain(result, mask)
     class_voxels: list[int] = []
     measures: dict[str, MeasureSums] = {}
     for name in settings.summed:
@@ -122,6 +128,12 @@ def sum_block(
         members=_member_counts(result),
         measures=measures,
     )
+
+
+def _domain(result: BlockResult, mask: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
+    predicted = result.segmentation if result.segmentation.ndim == 3 else result.segmentation[0]
+    domain = predicted != np.iinfo(predicted.dtype).max
+    return np.asarray(domain if mask is None else domain & mask)
 
 
 def _class_sums(

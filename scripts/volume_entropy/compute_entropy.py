@@ -196,7 +196,12 @@ def _first_pass(
             quantum=store.quantum,
             settings=settings,
         )
-        writer.seal({"counts": dict(sums.counts)})
+        sealed: dict[str, Any] = {"counts": dict(sums.counts)}
+        if sums.scores:
+            from .score_files import as_json
+
+            sealed["scores"] = [as_json(task) for task in sums.scores]
+        writer.seal(sealed)
     return sums
 
 

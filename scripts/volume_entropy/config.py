@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from .errors import ConfigError
+from .labels import resolved_labels
 from .nearest import nearest
 
 Config = dict[str, Any]
@@ -79,12 +80,18 @@ def conversion_settings(config: Config) -> dict[str, Any]:
     if settings["background"] == "complement":
         settings["classes"] = ["background", *settings["classes"]]
     settings["dtype"] = config["storage"]["dtype"]
+    reference = config["reference"]
+    labels = resolved_labels(reference, settings["classes"], settings["kind"])
+    settings["reference"] = {"labels": labels, "ignore_labels": list(reference["ignore_labels"])}
     return settings
 
 
 def entropy_settings(config: Config) -> dict[str, Any]:
     """The settings that a sample's numbers and maps depend on, those of the conversion included."""
-    return {**conversion_settings(config), **copy.deepcopy(config["entropy"]), "maps": config["storage"]["maps"]}
+    settings = {**conversion_settings(config), **copy.deepcopy(config["entropy"]), "maps": config["storage"]["maps"]}
+    if config["lesions"]["classes"]:
+        settings["lesions"] = copy.deepcopy(config["lesions"])
+    return settings
 
 
 def image_settings(config: Config) -> dict[str, Any] | None:
@@ -100,6 +107,7 @@ def _contradictions(config: Config) -> Iterator[str]:
     images = config["images"]
     if images["table"] is not None and images["folder"] is not None:
         yield "images: both `table` and `folder` are given; a table is what a folder is turned into, so give one"
+    yield from _contradictions_of_labels(config)
     probabilities = config["probabilities"]
     classes, tokens = probabilities["classes"], probabilities["tokens"]
     if tokens is not None and len(tokens) != len(classes):
@@ -128,6 +136,37 @@ def _contradictions(config: Config) -> Iterator[str]:
         for measure in config["entropy"]["measures"]:
             if measure in ("least_confidence", "margin", "variation_ratio", "expected_pairwise_kl"):
                 yield f"entropy.measures: {measure} is not defined for kind `regions`"
+
+
+def _contradictions_of_labels(config: Config) -> Iterator[str]:
+    """Labels of a reference, and lesions, that do not belong to the classes."""
+    classes, regions = config["probabilities"]["classes"], config["probabilities"]["kind"] == "regions"
+    if config["probabilities"]["background"] == "complement":
+        classes = ["background", *classes]
+    for name in config["lesions"]["classes"]:
+        if name not in classes:
+            yield f"lesions.classes: {name!r} is no class{nearest(name, classes)}"
+    given, ignored = config["reference"]["labels"], config["reference"]["ignore_labels"]
+    if isinstance(given, dict):
+        for name in given:
+            if name not in classes:
+                yield f"reference.labels.{name}: no class{nearest(str(name), classes)}"
+        missing = [name for name in classes if name not in given]
+        if missing:
+            yield f"reference.labels: {', '.join(missing)} missing; expected every class, [] for one without labels"
+        if missing or len(given) > len(classes):
+            return
+    elif given is not None and len(given) != len(classes):
+        yield f"reference.labels: found {len(given)} entries, expected one a class: {', '.join(classes)}"
+        return
+    labels = resolved_labels(config["reference"], classes, config["probabilities"]["kind"]) or []
+    owners: dict[int, str] = {}
+    for name, values in zip(classes, labels, strict=True) if labels else ():
+        for value in values:
+            if value in ignored and given is not None:
+                yield f"reference.ignore_labels: {value} is a label of {name}, too"
+            elif not regions and owners.setdefault(value, name) != name:
+                yield f"reference.labels: {value} belongs to {owners[value]} and to {name}; expected one class"
 
 
 def _problems(config: Any, schema: Mapping[str, Any]) -> Iterator[str]:

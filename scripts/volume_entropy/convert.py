@@ -11,6 +11,7 @@ from .errors import DataError
 from .files import fingerprint
 from .in_place import readable_in_place
 from .joblog import logger, phase
+from .labels import ReferenceCodes, reference_codes, whole_numbers
 from .presets import check_conventions, geometry_files
 from .readers import Geometry, Reader, check_same_place, one_ahead, open_reader, read_geometry
 from .samples import Sample, probability_files
@@ -33,6 +34,8 @@ class _Sources:
 
     probabilities: list[tuple[int, int, Reader]]
     mask: Reader | None
+    reference: Reader | None
+    atlas: Reader | None
     members: list[str]
     geometry: Geometry
     paths: list[str]
@@ -46,7 +49,7 @@ def convert_sample(
     chunk: int,
     in_place: bool = False,
 ) -> None:
-    """Write the probability store of a sample.
+    """Write the probability store of a sample, its mask, reference and atlas included.
 
     Values are stored as the files scale them; nothing is normalised or left out, so that what is odd is counted where
     it is judged. At most two slabs are in memory.
@@ -78,10 +81,15 @@ def convert_sample(
     dtype = np.dtype(settings["dtype"])
     interleaved = any(reader.interleaved for _, _, reader in sources.probabilities)
     layout = choose_layout((z, y, x), n_stored, dtype.itemsize, chunk, interleaved)
-    reference = None
+    place = None
     if in_place and (found := readable_in_place(sources.probabilities, dtype.itemsize, chunk)) is not None:
-        layout, reference = found
+        layout, place = found
     logger.info("%d members of %d stored classes, %s", len(sources.members), n_stored, layout)
+    codes, attributes = None, _attributes(sources, recipe)
+    if sources.reference is not None:
+        labels = settings["reference"]
+        codes = reference_codes(settings["kind"], labels["labels"], labels["ignore_labels"])
+        attributes["reference_classes"] = codes.classes
     with (
         phase("voxels"),
         ProbabilityWriter(
@@ -90,13 +98,19 @@ def convert_sample(
             n_members=len(sources.members),
             n_stored_classes=n_stored,
             dtype=dtype.name,
-            attributes=_attributes(sources, recipe),
+            attributes=attributes,
             with_mask=sources.mask is not None,
-            in_place=reference,
+            reference_dtype=None if codes is None else codes.dtype,
+            with_atlas=sources.atlas is not None,
+            in_place=place,
         ) as writer,
     ):
         counts = {} if sources.mask is None else {"mask_voxels": _write_mask(writer, sources.mask, layout)}
-        for member, first_class, reader in sources.probabilities if reference is None else ():
+        if sources.reference is not None and codes is not None:
+            _write_reference(writer, sources.reference, codes, layout)
+        if sources.atlas is not None:
+            _write_atlas(writer, sources.atlas, layout)
+        for member, first_class, reader in sources.probabilities if place is None else ():
             for slab in one_ahead(reader.slabs(*layout.slab)):
                 writer.write(member + slab.member, first_class + slab.class_index, slab.z, slab.data, slab.y, slab.x)
         writer.seal({"counts": counts})
@@ -134,17 +148,19 @@ def _open_sources(sample: Sample, settings: Mapping[str, Any], n_stored: int) ->
         ]
         probabilities += [(len(members), first_class, reader) for first_class, reader in enumerate(readers)]
         members += _member_names(token, readers, settings)
-    mask = None if sample.mask is None else open_reader(sample.mask, n_classes=1, axes=settings["axes"])
+    mask, reference, atlas = (
+        None if path is None else open_reader(path, n_classes=1, axes=settings["axes"])
+        for path in (sample.mask, sample.reference, sample.atlas)
+    )
     places = [(reader.path, reader.geometry) for _, _, reader in probabilities]
     places += [(path, read_geometry(path)) for path in geometry_files(files, settings)]
-    if mask is not None:
-        places.append((mask.path, mask.geometry))
+    places += [(reader.path, reader.geometry) for reader in (mask, reference, atlas) if reader is not None]
     if sample.image is not None:
         places.append((sample.image, read_geometry(sample.image)))
     path, geometry = next((place for place in places if place[1].placed), places[0])
     for other_path, other in places:
         check_same_place(other_path, other, path, geometry)
-    return _Sources(probabilities, mask, members, geometry, [place[0] for place in places])
+    return _Sources(probabilities, mask, reference, atlas, members, geometry, [place[0] for place in places])
 
 
 def _member_names(token: str | None, readers: Sequence[Reader], settings: Mapping[str, Any]) -> list[str]:
@@ -190,6 +206,17 @@ def _write_mask(writer: ProbabilityWriter, mask: Reader, layout: Layout) -> int:
         inside += int(np.count_nonzero(piece))
         writer.write_mask(slab.z, piece, slab.y, slab.x)
     return inside
+
+
+def _write_reference(writer: ProbabilityWriter, reference: Reader, codes: ReferenceCodes, layout: Layout) -> None:
+    for slab in one_ahead(reference.slabs(*layout.slab, scaled_only=True)):
+        labels = whole_numbers(slab.data, reference.path, slab.z)
+        writer.write_reference(slab.z, codes.encode(labels), slab.y, slab.x)
+
+
+def _write_atlas(writer: ProbabilityWriter, atlas: Reader, layout: Layout) -> None:
+    for slab in one_ahead(atlas.slabs(*layout.slab, scaled_only=True)):
+        writer.write_atlas(slab.z, whole_numbers(slab.data, atlas.path, slab.z), slab.y, slab.x)
 
 
 def _first_bad_slice(data: np.ndarray[Any, np.dtype[Any]]) -> int:

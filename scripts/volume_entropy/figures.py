@@ -75,7 +75,7 @@ def render_qc(
         if isinstance(store, Rejection):
             from .thumbnails import save_rejection
 
-            page = _rejection_page(sample, store)
+            page = rejection_page(sample, store)
             if thumbnail is not None:
                 save_rejection(thumbnail, store)
         else:
@@ -246,7 +246,7 @@ def _exceeds(measure: str, top: float, summary: Mapping[str, Any], views: "Views
     return highest > top * (1 + 1e-5) or any(bool((codes == OVER).any()) for codes in views.heat[measure].values())
 
 
-def _rejection_page(sample: str, rejection: Rejection) -> "Page":
+def rejection_page(sample: str, rejection: Rejection) -> "Page":
     """Code, message and remedy instead of slices."""
     from .canvas import MUTED, PLAIN, WARNING, Page, blank
     from .legends import wrapped

@@ -7,11 +7,15 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .sum_kernels import DROPPED_BITS, LIMB_BITS
+
+if TYPE_CHECKING:
+    from .scoring import ScoreSums
 
 Integers = NDArray[np.int64]
 
@@ -23,6 +27,9 @@ class Placed:
     start: tuple[int, ...]
     values: Integers
 
+
+# What is averaged over the labels of an atlas, in this order.
+ATLAS_MEASURES = ("predictive_entropy", "mutual_information")
 
 # For z, y and x.
 Slices = tuple[list[Placed], list[Placed], list[Placed]]
@@ -130,6 +137,10 @@ class SampleSums:
         None with one member.
     measures
         By name.
+    scores
+        Against the reference: one for all classes, or one a region; empty where there is no reference.
+    atlas
+        By label of the atlas: domain voxels, then the total of each of `ATLAS_MEASURES` that there is.
     """
 
     counts: Counter[str]
@@ -139,6 +150,8 @@ class SampleSums:
     slice_counts: Slices
     members: MemberCounts | None
     measures: dict[str, MeasureSums]
+    scores: list["ScoreSums"] = field(default_factory=list)
+    atlas: dict[int, list[int]] = field(default_factory=dict)
 
 
 @dataclass
@@ -166,8 +179,17 @@ def merge(parts: Sequence[SampleSums]) -> SampleSums:
             slice_counts=_join(out.slice_counts, part.slice_counts),
             members=None if out.members is None or part.members is None else out.members + part.members,
             measures={name: _merge_measure(sums, part.measures[name]) for name, sums in out.measures.items()},
+            scores=[a + b for a, b in zip(out.scores, part.scores, strict=True)],
+            atlas=_merge_labels(out.atlas, part.atlas),
         )
     return out
+
+
+def _merge_labels(one: dict[int, list[int]], other: dict[int, list[int]]) -> dict[int, list[int]]:
+    merged = dict(one)
+    for label, row in other.items():
+        merged[label] = add(merged[label], row) if label in merged else row
+    return merged
 
 
 def _merge_measure(one: MeasureSums, other: MeasureSums) -> MeasureSums:

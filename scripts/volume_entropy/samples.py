@@ -17,7 +17,9 @@ from .sidecars import listed_labels
 if TYPE_CHECKING:
     import pandas as pd
 
-PATH_COLUMNS = ("probabilities", "image", "mask", "reference")
+PATH_COLUMNS = ("probabilities", "image", "mask", "reference", "atlas")
+# What a sample has only where its row has it, so that the recipes of the others do not change.
+OPTIONAL_COLUMNS = ("atlas",)
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 
@@ -35,6 +37,8 @@ class Sample:
         Absolute paths, or None.
     metadata
         Every further column, as text.
+    atlas
+        Absolute path, or None.
     """
 
     id: str
@@ -43,6 +47,7 @@ class Sample:
     mask: str | None = None
     reference: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    atlas: str | None = None
 
 
 def read_samples(path: Path) -> dict[str, Sample]:
@@ -62,8 +67,8 @@ def read_samples(path: Path) -> dict[str, Sample]:
     extra = [column for column in table.columns if column not in ("sample", *PATH_COLUMNS)]
     rows = zip(table["sample"].tolist(), table[extra].to_dict("records"), *paths.values(), strict=True)
     return {
-        name: Sample(name, probabilities or "", image, mask, reference, metadata)
-        for name, metadata, probabilities, image, mask, reference in rows
+        name: Sample(name, probabilities or "", image, mask, reference, metadata, atlas)
+        for name, metadata, probabilities, image, mask, reference, atlas in rows
     }
 
 
@@ -92,6 +97,7 @@ def check_samples(path: Path, schema_path: Path, settings: Mapping[str, Any], gr
     table = _read_table(path)
     problems = [*_id_problems(table, schema["properties"]["sample"]), *_pattern_problems(table, settings)]
     problems += _column_problems(table)
+    problems += _reference_problems(table, settings)
     if group is not None and group not in table.columns:
         problems.append(f"column {group!r}, which `group` names, is not in the table")
     if problems:
@@ -110,9 +116,9 @@ def probability_files(sample: Sample, settings: Mapping[str, Any]) -> list[tuple
 
 
 def source_paths(sample: Sample, settings: Mapping[str, Any]) -> list[str]:
-    """Every source file of a sample: probabilities, what goes with them, then image, mask and reference if given."""
+    """Every source file of a sample: probabilities, what goes with them, then image, mask, reference and atlas."""
     files = [file for _, member_files in probability_files(sample, settings) for file in member_files]
-    others = [path for path in (sample.image, sample.mask, sample.reference) if path is not None]
+    others = [path for path in (sample.image, sample.mask, sample.reference, sample.atlas) if path is not None]
     return files + companions(files, settings) + others
 
 
@@ -120,6 +126,11 @@ def metadata_digest(samples: Mapping[str, Sample]) -> str:
     """A digest of the ids and the metadata columns, in order: what the tables take from the samples table."""
     content = [[sample.id, list(sample.metadata.items())] for sample in samples.values()]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+def used_settings(sample: Sample, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that a sample's numbers depend on: how a reference is read counts only where there is one."""
+    return {key: value for key, value in settings.items() if key != "reference" or sample.reference is not None}
 
 
 def recipe(sample: Sample, sources: Iterable[str], settings: Mapping[str, Any], revision: int) -> dict[str, Any]:
@@ -131,10 +142,14 @@ def recipe(sample: Sample, sources: Iterable[str], settings: Mapping[str, Any], 
     labels = listed_labels(files, settings)
     return {
         "sample": sample.id,
-        "paths": {column: getattr(sample, column) for column in PATH_COLUMNS},
+        "paths": {
+            column: getattr(sample, column)
+            for column in PATH_COLUMNS
+            if column not in OPTIONAL_COLUMNS or getattr(sample, column) is not None
+        },
         "sources": [fingerprint(path) for path in sources],
         **({} if labels is None else {"labels": labels}),
-        "settings": dict(settings),
+        "settings": used_settings(sample, settings),
         "revision": revision,
     }
 
@@ -198,6 +213,19 @@ def _pattern_problems(table: "pd.DataFrame", settings: Mapping[str, Any]) -> Ite
             unknown = [name for name in _PLACEHOLDER.findall(cell) if name in ("class", "member", "sample", "subject")]
             for name in sorted(set(unknown) - allowed):
                 yield f"line {int(str(row)) + 2}: {{{name}}} is not filled in column {column}"
+
+
+def _reference_problems(table: "pd.DataFrame", settings: Mapping[str, Any]) -> Iterator[str]:
+    """Regions may overlap, so that nobody can guess which labels each of them is made of."""
+    reference = settings.get("reference")
+    if reference is None or reference["labels"] is not None or "reference" not in table.columns:
+        return
+    named = table["sample"][table["reference"] != ""].tolist()
+    if named:
+        yield (
+            f"{len(named)} samples have a reference ({', '.join(named[:3])}{', …' if len(named) > 3 else ''}), but "
+            "reference.labels is null; under kind `regions` it must list the label values of each region"
+        )
 
 
 def _column_problems(table: "pd.DataFrame") -> Iterator[str]:

@@ -56,9 +56,13 @@ class ProbabilityWriter(SealedWriter):
         float32 or float16.
     attributes
         `classes`, `members`, `kind`, `complement`, `affine`, `geometry`, `voxel_volume_mm3`, `source`, `recipe`,
-        `quantum`, `counts`.
+        `quantum`, `counts`; with a reference also `reference_classes`.
     with_mask
         Whether there is an array `mask`, to be written by `write_mask`.
+    reference_dtype
+        uint8 or uint16 of an array `reference`, to be written by `write_reference`; None: there is none.
+    with_atlas
+        Whether there is an array `atlas`, to be written by `write_atlas`.
     in_place
         Where the probabilities are read instead of an array that is written here; see `in_place.open_in_place`.
     """
@@ -73,19 +77,23 @@ class ProbabilityWriter(SealedWriter):
         dtype: str,
         attributes: Mapping[str, Any],
         with_mask: bool = False,
+        reference_dtype: str | None = None,
+        with_atlas: bool = False,
         in_place: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(path, layout, attributes if in_place is None else {**attributes, "in_place": in_place})
         self._in_place = in_place is not None
         self._leading = {"member": n_members, "class": n_stored_classes}
         self._dtype = dtype
-        self._with_mask = with_mask
+        wanted = {"mask": "uint8" if with_mask else None, "reference": reference_dtype}
+        wanted["atlas"] = "int32" if with_atlas else None
+        self._single = {name: kind for name, kind in wanted.items() if kind is not None}
 
     def _create_arrays(self) -> None:
         if not self._in_place:
             self._create("probabilities", self._dtype, self._leading)
-        if self._with_mask:
-            self._create("mask", "uint8")
+        for name, kind in self._single.items():
+            self._create(name, kind)
 
     def write(self, member: int, class_index: int, z: int, data: NDArray[Any], y: int = 0, x: int = 0) -> None:
         """Write the piece of one class that starts at voxel (z, y, x); it must consist of whole blocks.
@@ -103,9 +111,20 @@ class ProbabilityWriter(SealedWriter):
 
     def write_mask(self, z: int, data: NDArray[Any], y: int = 0, x: int = 0) -> None:
         """Write the piece of the mask that starts at voxel (z, y, x): 1 inside, 0 outside."""
-        if not self._with_mask:
-            raise ValueError("the writer was made without a mask")
-        self._arrays["mask"].write(self._whole_blocks(_box(data, z, y, x)), data.astype(np.uint8, copy=False))
+        self._write_single("mask", z, data, y, x)
+
+    def write_reference(self, z: int, data: NDArray[Any], y: int = 0, x: int = 0) -> None:
+        """Write the piece of the reference that starts at voxel (z, y, x): codes, see `labels.ReferenceCodes`."""
+        self._write_single("reference", z, data, y, x)
+
+    def write_atlas(self, z: int, data: NDArray[Any], y: int = 0, x: int = 0) -> None:
+        """Write the piece of the atlas that starts at voxel (z, y, x): its labels."""
+        self._write_single("atlas", z, data, y, x)
+
+    def _write_single(self, name: str, z: int, data: NDArray[Any], y: int, x: int) -> None:
+        if name not in self._single:
+            raise ValueError(f"the writer was made without a {name}")
+        self._arrays[name].write(self._whole_blocks(_box(data, z, y, x)), data.astype(self._single[name], copy=False))
 
 
 @dataclass(frozen=True)
@@ -119,6 +138,12 @@ class ProbabilityStore:
         only refers to them.
     mask
         (z, y, x), 0 or 1, or None.
+    reference
+        (z, y, x) codes, or None; see `labels.ReferenceCodes`.
+    reference_classes
+        By code, the classes or regions that a voxel of the reference belongs to.
+    atlas
+        (z, y, x) labels, or None.
     classes
         Names; a complemented background is the first and has no plane in `array`.
     quantum
@@ -140,6 +165,9 @@ class ProbabilityStore:
     recipe: dict[str, Any]
     quantum: float
     counts: dict[str, int]
+    reference: CheckedArray | None = None
+    reference_classes: list[list[int]] | None = None
+    atlas: CheckedArray | None = None
 
     def read(self, member: int, slices: Slices) -> NDArray[Any]:
         """Read (stored class, z, y, x) of one member.
@@ -162,6 +190,14 @@ class ProbabilityStore:
         """Read (z, y, x) of the mask, or None where the sample has none."""
         return None if self.mask is None else self.mask[slices] != 0
 
+    def read_reference(self, slices: Slices) -> NDArray[Any] | None:
+        """Read (z, y, x) codes of the reference, or None where the sample has none."""
+        return None if self.reference is None else self.reference[slices]
+
+    def read_atlas(self, slices: Slices) -> NDArray[Any] | None:
+        """Read (z, y, x) labels of the atlas, or None where the sample has none."""
+        return None if self.atlas is None else self.atlas[slices]
+
 
 def open_probabilities(path: PathLike) -> ProbabilityStore | Rejection:
     """Open a probability store, or give the rejection that it holds.
@@ -183,11 +219,18 @@ def open_probabilities(path: PathLike) -> ProbabilityStore | Rejection:
         array = open_in_place(path, attributes["in_place"], attributes["recipe"]["settings"])
     else:
         array = CheckedArray(path, "probabilities")
+    mask, reference, atlas = (
+        CheckedArray(path, name) if name in attributes["sealed"]["bytes"] else None
+        for name in ("mask", "reference", "atlas")
+    )
     given = ("classes", "members", "kind", "complement", "geometry", "voxel_volume_mm3", "source", "recipe")
     return ProbabilityStore(
         path=Path(path),
         array=array,
-        mask=CheckedArray(path, "mask") if "mask" in attributes["sealed"]["bytes"] else None,
+        mask=mask,
+        reference=reference,
+        atlas=atlas,
+        reference_classes=attributes.get("reference_classes"),
         layout=array.layout,
         affine=np.array(attributes["affine"], dtype=np.float64),
         quantum=attributes["quantum"],

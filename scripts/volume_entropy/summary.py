@@ -10,7 +10,17 @@ import numpy as np
 
 from .kernels import FIXED_POINT_BITS
 from .measures import MEASURES, PATCH_EDGE, PEAK_SLICE_MIN_SHARE
-from .partials import Integers, MeasureSums, Placed, RoleSums, SampleSums, assemble, bin_value, from_limbs
+from .partials import (
+    ATLAS_MEASURES,
+    Integers,
+    MeasureSums,
+    Placed,
+    RoleSums,
+    SampleSums,
+    assemble,
+    bin_value,
+    from_limbs,
+)
 from .sum_kernels import BOUNDARY, DOMAIN, FOREGROUND
 
 Value = float | int | None
@@ -55,6 +65,8 @@ class Field:
 def summarise(field: Field, sums: SampleSums, roles: RoleSums) -> dict[str, Any]:
     """Make the summary of one sample: a flat object, but for `structures`, a list with a row a class or region.
 
+    With a reference there is an object `scores`, too, and the rows have those of their class.
+
     None stands where a value does not exist: a mean over no voxel, a slice of an empty domain.
     """
     counts, measures = sums.counts, {}
@@ -63,6 +75,13 @@ def summarise(field: Field, sums: SampleSums, roles: RoleSums) -> dict[str, Any]
         if MEASURES[name].unit != "entropy":
             del statistics["fraction_high"]
         measures.update({f"{name}_{statistic}": value for statistic, value in statistics.items()})
+    structures = [structure(field, sums, index) for index in range(len(field.classes))]
+    scores = {}
+    if sums.scores:
+        from .scores import scores_of
+
+        scores["scores"], by_class = scores_of(sums.scores, field.kind)
+        structures = [{**row, **more} for row, more in zip(structures, by_class, strict=True)]
     depth, height, width = field.shape
     return {
         "sample": field.sample,
@@ -85,7 +104,11 @@ def summarise(field: Field, sums: SampleSums, roles: RoleSums) -> dict[str, Any]
         "voxel_volume_mm3": field.voxel_volume_mm3,
         "content": field.content,
         **measures,
-        "structures": [structure(field, sums, index) for index in range(len(field.classes))],
+        **scores,
+        **(
+            {"regions": [_region(field, label, row) for label, row in sorted(sums.atlas.items())]} if sums.atlas else {}
+        ),
+        "structures": structures,
     }
 
 
@@ -144,6 +167,13 @@ def structure(field: Field, sums: SampleSums, index: int) -> dict[str, str | Val
         row["iou"] = _ratio(int(members.intersection[index]), int(members.union[index]))
         row["pairwise_dice"] = mean_dice(members.voxels[:, index], members.pairs[index])
     return row
+
+
+def _region(field: Field, label: int, row: Sequence[int]) -> dict[str, Value]:
+    """Make one row of `regions.csv` without its sample."""
+    n, *totals = row
+    means = {f"{name}_mean": mean_of(total, n) for name, total in zip(ATLAS_MEASURES, totals, strict=False)}
+    return {"label": label, "n_voxels": n, "volume_mm3": float(n * Fraction(field.voxel_volume_mm3)), **means}
 
 
 def quantile(bins: Integers, counts: Integers, level: Fraction) -> float | None:

@@ -1,9 +1,9 @@
 """Summaries of all samples → the CSV tables of the cohort, with a data dictionary beside each."""
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from .columns import SAMPLE_COLUMNS, Column, class_columns, rejected_columns, re
 from .csvtext import csv_text, inert, metadata_type
 from .files import read_json, write_json, write_text
 from .measures import MEASURES, SCHEMA_VERSION, default_measures, statistic_keys, summarised_measures
+from .score_columns import class_score_columns, lesion_columns, region_columns
 
 # Threads hide the latency of a shared file system; parsing holds the interpreter lock either way.
 READERS = 8
@@ -21,6 +22,8 @@ Summary = dict[str, Any]
 DESCRIPTIONS = {
     "subjects": "One row a sample that could be used, in the order of the samples table.",
     "classes": "One row a sample and predicted class or region.",
+    "regions": "One row a sample and label of its atlas.",
+    "lesions": "One row a sample and connected component of the classes that `lesions.classes` names.",
     "review_queue": "The samples that could be used, in the order in which a human should look at them.",
     "rejected": "One row a sample that could not be used.",
 }
@@ -45,6 +48,9 @@ class _Form:
     kind: str = "softmax"
     members: bool = False
     background: str | None = None
+    reference: bool = False
+    atlas: bool = False
+    lesions: bool = False
 
 
 def write_tables(
@@ -55,6 +61,8 @@ def write_tables(
     group: str | None = None,
 ) -> TableCounts:
     """Write `subjects`, `classes`, `review_queue` and `rejected`, each as `.csv` and as `.json` data dictionary.
+
+    Where samples have an atlas, also `regions`; where lesions are asked for, also `lesions`.
 
     The bytes depend on the content of the summaries and on the order of `metadata`, not on the order of `summaries`.
     Columns follow from the config that the summaries carry: which samples were rejected changes none.
@@ -92,7 +100,15 @@ def write_tables(
     folder = Path(output)
     columns = subject_columns(form.asked, form.unit, form.kind, form.members) + of_table
     _write(folder, "subjects", columns, rows, form)
-    _write(folder, "classes", class_columns(form.unit, form.kind, form.members), structures, form)
+    of_classes = class_columns(form.unit, form.kind, form.members)
+    of_classes += class_score_columns(form.kind) if form.reference else ()
+    _write(folder, "classes", of_classes, structures, form)
+    for name, wanted, of_parts in (
+        ("regions", form.atlas, region_columns(form.unit, form.members)),
+        ("lesions", form.lesions, lesion_columns(form.unit, form.members)),
+    ):
+        if wanted:
+            _write(folder, name, of_parts, _parts(usable, name), form)
     _write(folder, "review_queue", review_columns(form.unit), queue, form)
     _write(folder, "rejected", rejected_columns(), rejected, form)
     flagged = sum(bool(row["flags"]) for row in queue)
@@ -118,7 +134,8 @@ def _read_one(path: str | os.PathLike[str]) -> Summary:
         if key not in summary:
             raise ValueError(f"{os.fspath(path)} has no key {key!r}; delete it and run again")
     # Ten thousand lists of source files are most of the memory, and none of the tables.
-    summary["settings"] = summary.pop("recipe")["settings"]
+    recipe = summary.pop("recipe")
+    summary["settings"], summary["atlas"] = recipe["settings"], "atlas" in recipe.get("paths", {})
     return summary
 
 
@@ -141,7 +158,13 @@ def _form(summaries: Sequence[Summary]) -> _Form:
     form = next(iter(forms), _Form())
     # A file may hold members that the config does not list; their columns are then added rather than lost.
     several = any(summary.get("n_members", 1) > 1 for summary in summaries)
-    return _Form(form.asked, form.unit, form.kind, form.members or several, form.background)
+    return replace(
+        form,
+        members=form.members or several,
+        reference=any("reference" in summary["settings"] for summary in summaries),
+        atlas=any(summary["atlas"] for summary in summaries),
+        lesions=any("lesions" in summary["settings"] for summary in summaries),
+    )
 
 
 def _check_keys(summary: Summary, form: _Form) -> None:
@@ -151,6 +174,13 @@ def _check_keys(summary: Summary, form: _Form) -> None:
     missing = [key for key in [*keys, "structures"] if key not in summary]
     if missing:
         raise ValueError(f"the summary of {summary['sample']} lacks {', '.join(missing)}; delete it and run again")
+
+
+def _parts(usable: Sequence[Summary], name: str) -> Iterator[dict[str, Any]]:
+    """Take the rows of a table of parts from the summaries that have them."""
+    for summary in usable:
+        for row in summary.get(name, []):
+            yield {"sample": summary["sample"], **row}
 
 
 def _metadata_columns(metadata: Mapping[str, Mapping[str, str]]) -> tuple[Column, ...]:

@@ -1,7 +1,7 @@
 """The owner of axes, dtypes and checks around the kernels: the measures of one block, its members streamed."""
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,9 @@ from .member_kernels import add_member, finish_members
 from .oddities import explain, odd_runs
 from .region_kernels import add_region_member, finish_regions
 from .unrolled_kernels import single_kernel
+
+if TYPE_CHECKING:
+    from .scoring import Reference, ScoreSums
 
 __all__ = ["BlockMeasures", "BlockResult"]
 
@@ -215,6 +218,27 @@ class BlockMeasures:
             # Adding 0 or NaN, as valid and invalid voxels ask for; members that are all empty say the same.
             maps["variation_ratio"] = (1 - mode) + self._output.entropy * 0
         return self._result(maps, agreement)
+
+    def score(self, reference: "Reference", mask: Flags | None = None) -> "list[ScoreSums]":
+        """Hold the finished block against a reference: one task of all classes, or one a region.
+
+        Parameters
+        ----------
+        reference
+            Its part of the block.
+        mask
+            As given to `finish`.
+        """
+        # Here, so that samples without a reference start without these kernels.
+        from .scoring import class_scores, region_scores
+
+        output, settings = self._output, self._settings
+        inside = None if mask is None else np.ascontiguousarray(mask, np.bool_).reshape(-1)
+        if self._kind == "regions":
+            return region_scores(self._members.mean, float(settings.scale), output.segmentation, inside, reference)
+        rows, complement = (self._members.mean, False) if self._only is None else (self._only, self._complement)
+        top = float(settings.most)
+        return [class_scores(rows, complement, output.entropy, top, output.segmentation, inside, reference)]
 
     def _finish_single(self, flat: NDArray[Any], inside: Flags | None) -> Maps:
         output = self._output

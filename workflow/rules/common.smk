@@ -24,6 +24,7 @@ from volume_entropy.samples import (
     read_samples,
     recipe,
     source_paths,
+    used_settings,
 )
 
 scale.ease()
@@ -58,6 +59,7 @@ try:
 except ConfigError as error:
     raise WorkflowError(str(error)) from None
 
+REFERENCED = [name for name, sample in SAMPLES.items() if sample.reference is not None]
 RESULTS, WORK = CONFIG["results"], CONFIG["work"]
 FIGURE_FORMAT = CONFIG["figures"]["format"]
 # Scripts take these from the config, since none changes a number: params would make every sample stale.
@@ -92,7 +94,10 @@ def conversion_recipe(sample):
 
 @cache
 def entropy_recipe(sample):
-    return {**conversion_recipe(sample), "settings": ENTROPY}
+    return {
+        **conversion_recipe(sample),
+        "settings": used_settings(SAMPLES[sample], ENTROPY),
+    }
 
 
 @known
@@ -150,14 +155,20 @@ def minutes(per_gib):
 
 
 def tables():
+    parts = ["regions"] if any(sample.atlas for sample in SAMPLES.values()) else []
+    parts += ["lesions"] if CONFIG["lesions"]["classes"] else []
     return [
         f"{RESULTS}/{name}.csv"
-        for name in ("subjects", "classes", "review_queue", "rejected")
+        for name in ("subjects", "classes", *parts, "review_queue", "rejected")
     ]
 
 
 def report_page():
     return f"{RESULTS}/report.html"
+
+
+def score_tables(suffix):
+    return [f"{RESULTS}/{name}.{suffix}" for name in ("scores", "scores_cohort")]
 
 
 def probability_store(sample):
@@ -166,6 +177,10 @@ def probability_store(sample):
 
 def summary_of(sample):
     return f"{RESULTS}/{sample}/{sample}_summary.json"
+
+
+def scores_of(sample):
+    return f"{RESULTS}/{sample}/{sample}_scores.json"
 
 
 @known
@@ -183,7 +198,11 @@ def everything(wildcards):
         and os.path.exists(summary_of(sample))
     ]
     figures = [f"{RESULTS}/{sample}/{sample}_qc.{FIGURE_FORMAT}" for sample in SAMPLES]
-    return [*tables(), report_page(), *figures, *lost, *of_images]
+    scores = score_tables("csv") if REFERENCED else []
+    scores += [
+        f"{RESULTS}/{sample}/{sample}_scores.{FIGURE_FORMAT}" for sample in REFERENCED
+    ]
+    return [*tables(), *scores, report_page(), *figures, *lost, *of_images]
 
 
 def rejected_tables():

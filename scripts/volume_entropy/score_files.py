@@ -1,0 +1,88 @@
+"""The counts behind the scores of a sample: kept beside its summary, so that a cohort is pooled without its volumes."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from .errors import Rejection
+from .files import write_text
+from .measure_store import MeasureStore
+from .scoring import ScoreSums
+from .sum_kernels import N_BINS
+
+PathLike = str | os.PathLike[str]
+
+
+def as_json(sums: ScoreSums) -> dict[str, Any]:
+    """Counts as JSON has them."""
+    arrays = {name: getattr(sums, name).tolist() for name in ("confidence", "classwise", "filters", "steps", "bins")}
+    right, wrong = sums.counts.T.tolist()
+    counts = {"n_unlisted": sums.n_unlisted, "n_ignored": sums.n_ignored, "totals": sums.totals}
+    return {**counts, **arrays, "right": right, "wrong": wrong}
+
+
+def from_json(content: Mapping[str, Any]) -> ScoreSums:
+    """What `as_json` made; sums of probabilities as Python integers, which pooling cannot overflow."""
+    return ScoreSums(
+        content["n_unlisted"],
+        content["n_ignored"],
+        content["totals"],
+        np.array(content["confidence"], object),
+        np.array(content["classwise"], object),
+        np.array(content["filters"], np.int64),
+        np.array(content["steps"], np.int64),
+        np.array(content["bins"], np.int64),
+        np.array([content["right"], content["wrong"]], np.int64).reshape(2, -1).T,
+    )
+
+
+def write_scores(
+    output: PathLike, store: MeasureStore | Rejection, summary: Mapping[str, Any], recipe: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Write the counts and scores of a sample, or that it was rejected; give what was written.
+
+    Raises
+    ------
+    ValueError
+        The summary was made by another recipe than this.
+    """
+    recipe = json.loads(json.dumps(recipe))
+    if summary["recipe"] != recipe:
+        raise ValueError(f"the summary of {summary['sample']} was made with other settings or sources; run again")
+    content: dict[str, Any] = {"sample": summary["sample"], "status": summary["status"], "recipe": recipe}
+    if isinstance(store, MeasureStore):
+        content |= {name: store.attributes[name] for name in ("kind", "unit", "classes")}
+        rows = [{key: row[key] for key in row if key != "class"} for row in summary["structures"]]
+        content |= {"scores": summary["scores"], "by_class": rows, "counts": store.attributes["scores"]}
+    # On one line: indented, a histogram would be three numbers in ten bytes of blanks each.
+    write_text(output, json.dumps(content, allow_nan=False, ensure_ascii=False) + "\n")
+    return content
+
+
+class Pool:
+    """Adds up the counts of samples, in any order."""
+
+    def __init__(self) -> None:
+        self._tasks: list[ScoreSums] = []
+        self._histograms: list[Any] = []
+
+    def add(self, counts: Sequence[Mapping[str, Any]]) -> None:
+        """Add a sample: one object a task."""
+        tasks = [from_json(content) for content in counts]
+        if not self._tasks:
+            self._histograms = [np.zeros((N_BINS, 2), np.int64) for _ in tasks]
+        for histogram, task in zip(self._histograms, tasks, strict=True):
+            histogram[task.bins] += task.counts
+            # The histogram is added above: merging two lists of bins for each of ten thousand samples takes a minute.
+            task.bins, task.counts = task.bins[:0], task.counts[:0]
+        self._tasks = [a + b for a, b in zip(self._tasks, tasks, strict=True)] if self._tasks else tasks
+
+    def tasks(self) -> list[ScoreSums]:
+        """Sums of all samples; empty if there is none."""
+        for histogram, task in zip(self._histograms, self._tasks, strict=True):
+            task.bins = np.flatnonzero(histogram.any(axis=1))
+            task.counts = histogram[task.bins]
+        return self._tasks
