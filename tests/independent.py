@@ -75,6 +75,8 @@ def read_nifti(content: bytes, class_first: bool = False) -> Volume:
     quantum = abs(slope) if scaled and raw.dtype.kind in "iu" else 0.0
     with np.errstate(all="ignore"):
         values = raw.astype(np.float64) * slope + inter if scaled else raw
+    while values.ndim > 4 and values.shape[-1] == 1:  # a NIfTI has no members: such axes say nothing
+        values = values[..., 0]
     return Volume(values, *place_of(header, class_first and values.ndim in (3, 4)), quantum)
 
 

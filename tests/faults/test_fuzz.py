@@ -15,7 +15,7 @@ from valid_samples import VALID, valid
 from volume_entropy import convert
 from volume_entropy.readers import FORMATS, sources
 
-CASES, GROUPS = 400, 8
+CASES, GROUPS = 300, 6
 
 
 @pytest.fixture(autouse=True)

@@ -7,14 +7,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import nibabel
 import numpy as np
 import pytest
 from array_files import arranged, write_mgh, write_npy, write_npz, write_ome, write_zarr
 from files import AFFINE, SHAPE, recipe, settings, softmax_field, write_nifti
 from producers import nnunet, nnunet_v1
 from volume_entropy import layout as layouts
+from volume_entropy.compute_entropy import compute_sample
 from volume_entropy.convert import convert_sample
 from volume_entropy.errors import DataError
+from volume_entropy.files import read_json
 from volume_entropy.samples import Sample
 from volume_entropy.store import ProbabilityStore, open_probabilities
 
@@ -94,6 +97,47 @@ def test_scaled_integers_give_the_numbers_they_stand_for(tmp_path: Path) -> None
     sample = Sample("s", write_nifti(tmp_path / "p.nii.gz", stored, slope=float(slope), order=">"))
     store = convert(sample, tmp_path, settings())
     np.testing.assert_array_equal(store.array[:], (stored.T[None] * slope).astype(np.float32))
+
+
+def entropy_map(folder: Path, path: str, resolved: dict[str, Any]) -> np.ndarray:
+    """The map of predictive entropy (x, y, z) that the two stages write of a file, as the workflow runs them."""
+    folder.mkdir(exist_ok=True)
+    sample = Sample("s", path)
+    entropy = {"unit": "bit", "measures": ["predictive_entropy"], "threshold": 0.5, "maps": ["nifti"]}
+    made = {**recipe(sample, {**resolved, **entropy}), "sources": [[path, 1, 1, True]]}
+    convert_sample(sample, folder / "p.zarr", recipe=made, chunk=64, in_place=True)
+    paths = {"measures_path": folder / "m.zarr", "summary_path": folder / "s.json", "maps_dir": folder / "maps"}
+    compute_sample(folder / "p.zarr", recipe=made, threads=1, **paths)
+    assert read_json(folder / "s.json")["status"] == "ok"
+    return np.asarray(nibabel.load(folder / "maps/s_desc-predictiveEntropy_map.nii.gz").dataobj)
+
+
+def test_every_encoding_gives_the_same_map(tmp_path: Path) -> None:
+    p = softmax_field()
+    exact = -(p.astype(np.float64) * np.log2(p, dtype=np.float64)).sum(axis=-1)
+    maps = {}
+    for number, (name, (write, changes)) in enumerate(WRITERS.items()):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        maps[name] = entropy_map(folder / "out", write(folder, p), settings(**changes))
+        np.testing.assert_array_equal(maps[name], maps["NIfTI"], err_msg=name)
+    np.testing.assert_allclose(maps["NIfTI"], exact, rtol=0, atol=1e-6)
+    lossy = {
+        "float16": (write_npy(tmp_path / "half.npy", p.astype(np.float16)), {}, 2**-11),
+        "float16, in a Zarr array": (
+            write_zarr(tmp_path / "half.zarr", p.astype(np.float16), (5, 6, 2, 1)),
+            {},
+            2**-11,
+        ),
+        "float16, stored so": (write_npy(tmp_path / "p.npy", p), {"dtype": "float16"}, 2**-11),
+        "int16": (write_nifti(tmp_path / "p.nii", np.rint(p * 2**14).astype(np.int16), slope=2**-14), {}, 2**-15),
+    }
+    for number, (name, (path, changes, step)) in enumerate(lossy.items()):
+        found = entropy_map(tmp_path / f"lossy {number}", path, settings(**changes))
+        # By how much p log p changes where p is off by a step, at most: its slope grows like -log p.
+        slack = 3 * step * -np.log2(step)
+        np.testing.assert_allclose(found, exact, rtol=0, atol=slack, err_msg=name)
+        assert not np.array_equal(found, maps["NIfTI"])
 
 
 def test_an_array_takes_its_geometry_from_the_nifti_beside_it(tmp_path: Path) -> None:

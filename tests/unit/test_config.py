@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from volume_entropy.config import conversion_settings, entropy_settings, load_config
 from volume_entropy.errors import ConfigError
@@ -82,6 +82,7 @@ def test_complement_puts_the_background_first():
 
 
 @given(st.integers(1, 50))
+@settings(max_examples=10)
 def test_a_count_of_members_becomes_tokens(count):
     assert conversion_settings(load({"probabilities": {"members": count}}))["members"] == [str(i) for i in range(count)]
 

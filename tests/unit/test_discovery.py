@@ -482,8 +482,8 @@ def test_the_command_ends_with_plain_words(tmp_path, monkeypatch, arguments):
     assert isinstance(caught.value.code, str)
 
 
-def test_ten_thousand_subjects(tmp_path, capsys):
-    count = 10_000
+def test_thousands_of_subjects_take_seconds(tmp_path):
+    count = 2_000
     tree = tmp_path / "derivatives"
     for number in range(count):
         anat = tree / f"sub-{number:05d}/anat"
@@ -492,11 +492,8 @@ def test_ten_thousand_subjects(tmp_path, capsys):
         names += ["desc-preproc_T1w.nii.gz", "desc-brain_mask.nii.gz", "dseg.nii.gz", "desc-preproc_T1w.json"]
         for name in names:
             os.close(os.open(anat / f"sub-{number:05d}_{name}", os.O_CREAT))
-    started = time.perf_counter()
-    found = found_in(tree, "fmriprep")
-    walked = time.perf_counter()
-    result = enlist(found.samples, tmp_path / "samples.tsv")
-    written = time.perf_counter()
+    started = time.process_time()
+    result = enlist(found_in(tree, "fmriprep").samples, tmp_path / "samples.tsv")
     assert len(result.added) == count
-    with capsys.disabled():
-        print(f"\n{count} subjects, {7 * count} files: walk {walked - started:.2f} s, table {written - walked:.2f} s")
+    # Measured: 0.7 s of a busy core, and 3.4 s for ten thousand. What grows with the square would take minutes.
+    assert time.process_time() - started < 4

@@ -9,7 +9,7 @@ import numpy as np
 import producers
 import pytest
 import yaml
-from preset_runs import PRESETS, PresetStudy, assert_numbers_of, expected
+from preset_runs import PRESETS, PresetStudy, assert_numbers_of, expected, rejected
 from producers import PRODUCERS, probabilities
 from study import ROOT, Study, environment
 
@@ -71,28 +71,29 @@ def test_a_field_that_fast_left_empty_counts_in_no_mean(study, tmp_path):
     assert summary["predictive_entropy_mean"] == pytest.approx(entropies.mean(), rel=1e-6)
 
 
-def test_arrays_that_nnunet_v1_cropped_are_rejected_with_the_reason(tmp_path):
+def test_arrays_that_nnunet_v1_cropped_are_rejected_with_the_reason(study, tmp_path):
+    study = study("nnunet_v1")
     producers.nnunet_v1(tmp_path / "tree", probabilities(2), crop=2)
-    study = Study(tmp_path / "study", preset="nnunet_v1", discover={"root": str(tmp_path / "tree")})
-    assert study.run("discover").code == 0
-    assert study.run("results/rejected.csv").code == 0
-    (row,) = study.table("rejected")
-    assert row["code"] == "shape_mismatch"
-    assert "crop" in row["remedy"]
+    study.discover(tmp_path / "tree")
+    (sample,) = study.samples().values()
+    error = rejected(study.process, sample)
+    assert error.code == "shape_mismatch"
+    assert "crop" in error.remedy
 
 
-@pytest.mark.parametrize("name", ["nnunet", "ivadomed"])
-def test_the_whole_workflow_on_a_producers_tree(name, tmp_path):
-    write, classes = PRODUCERS[name]
-    written = write(tmp_path / "tree", probabilities(classes))
-    study = Study(tmp_path / "study", preset=name, discover={"root": str(tmp_path / "tree")})
+def test_the_whole_workflow_on_a_producers_tree(tmp_path):
+    tree = tmp_path / "tree"
+    written = producers.nnunet(tree, probabilities(2))
+    study = Study(tmp_path / "study", preset="nnunet", discover={"root": str(tree)})
     assert study.run("discover").code == 0
     run = study.run()
     assert run.code == 0, run.output
     assert study.table("rejected") == []
     (row,) = study.table("subjects")
-    settings = PresetStudy(tmp_path / "settings", {"preset": name}).conversion
+    settings = PresetStudy(tmp_path / "settings", {"preset": "nnunet"}).conversion
     assert_total(row, expected(written.stored, settings))
+    # As the next prediction into the folder does, which makes no sample stale.
+    (tree / "dataset.json").write_text((tree / "dataset.json").read_text() + " ")
     assert study.run().jobs.total() == 0
 
 
