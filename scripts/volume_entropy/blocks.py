@@ -35,6 +35,8 @@ class BlockSettings:
         Those of `measures` whose statistics are wanted.
     threshold
         In `unit`; voxels above it are counted.
+    with_votes
+        Whether the members' labels are stored, for lesions.
     """
 
     unit: str
@@ -42,6 +44,7 @@ class BlockSettings:
     measures: tuple[str, ...]
     summed: tuple[str, ...]
     threshold: float
+    with_votes: bool = False
 
 
 def process_block(probabilities: Path, measures: Path, box: Slices, settings: BlockSettings) -> SampleSums:
@@ -70,7 +73,8 @@ def process_block(probabilities: Path, measures: Path, box: Slices, settings: Bl
     for member in range(len(store.members)):
         block.add(store.read(member, box))
     result = block.finish(mask)
-    write_measure_block(measures, box, result.maps, result.segmentation, mask)
+    votes = block.votes if settings.with_votes else None
+    write_measure_block(measures, box, result.maps, result.segmentation, mask, votes)
     sums = sum_block(result, mask, (z.start, y.start, x.start), settings)
     codes, classes = store.read_reference(box), store.reference_classes
     if codes is not None and classes is not None:

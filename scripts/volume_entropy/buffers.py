@@ -101,6 +101,16 @@ def make_members(n_voxels: int, n_classes: int) -> Members:
     )
 
 
+def label_bits(n_classes: int, kind: str) -> int:
+    """Bits of a member's label in a word of votes."""
+    return 1 if kind == "regions" else max(1, (n_classes - 1).bit_length())
+
+
+def count_words(n_members: int, n_classes: int, kind: str) -> int:
+    """Words that hold the labels of all members of a voxel, of regions those of each."""
+    return -(-n_members // (32 // label_bits(n_classes, kind))) * (n_classes if kind == "regions" else 1)
+
+
 def make_split(n_voxels: int) -> Split:
     """Room for the maps that members give."""
     return Split(*np.empty((3, n_voxels), np.float32))

@@ -21,6 +21,7 @@ from .store import ProbabilityStore, open_probabilities
 
 if TYPE_CHECKING:
     from .partials import RoleSums, SampleSums
+    from .summary import Field
 
 STAGE = "compute_entropy"
 # The scheduler that is no address.
@@ -137,7 +138,27 @@ def _compute(
         content=settings.get("content", "posterior"),
         measures=summed,
     )
-    write_json(summary_path, {**summarise(field, sums, roles), **_provenance(recipe)})
+    lesions = _lesions(measures_path, settings["lesions"], field) if "lesions" in settings else {}
+    write_json(summary_path, {**summarise(field, sums, roles), **lesions, **_provenance(recipe)})
+
+
+def _lesions(measures_path: Path, asked: Mapping[str, Any], field: "Field") -> dict[str, Any]:
+    """Measure connected components, from the measure store alone."""
+    from .lesions import measure_lesions
+    from .measure_store import open_measures
+
+    measures = open_measures(measures_path)
+    if isinstance(measures, Rejection):
+        raise StoreError(measures_path, "it was replaced while it was read")
+    with phase("lesions"):
+        rows = measure_lesions(
+            measures,
+            wanted=asked["classes"],
+            connectivity=asked["connectivity"],
+            n_members=field.n_members,
+            affine=field.affine,
+        )
+    return {"lesions": rows}
 
 
 def _first_pass(
@@ -152,6 +173,7 @@ def _first_pass(
     """Write the measure store; sealed only if the values are probabilities."""
     settings, regions = recipe["settings"], store.kind == "regions"
     from .blocks import BlockSettings
+    from .buffers import count_words
     from .measure_store import MeasureWriter
     from .scheduling import run_blocks
     from .validity import require_probabilities
@@ -163,6 +185,7 @@ def _first_pass(
         measures=stored,
         summed=summed,
         threshold=settings["threshold"] * log2,
+        with_votes="lesions" in settings and len(store.members) > 1,
     )
     attributes = {
         "classes": store.classes,
@@ -181,6 +204,7 @@ def _first_pass(
         attributes=attributes,
         segmentation_dtype="uint16" if not regions and len(store.classes) > 254 else "uint8",
         with_mask=store.mask is not None,
+        n_words=count_words(len(store.members), len(store.classes), store.kind) if block.with_votes else 0,
     )
     where = f"{threads} threads" if scheduler == THREADS else f"the workers of {scheduler}"
     with writer, phase(f"first pass, {store.layout.n_blocks} blocks in {where}"):

@@ -33,6 +33,8 @@ class MeasureWriter(SealedWriter):
         uint8, or uint16 with more than 254 classes.
     with_mask
         Whether there is an array `mask`.
+    n_words
+        Words of an array `votes`, the members' labels as `member_kernels.add_member` packs them; 0: there is none.
     """
 
     def __init__(
@@ -45,8 +47,10 @@ class MeasureWriter(SealedWriter):
         attributes: Mapping[str, Any],
         segmentation_dtype: str = "uint8",
         with_mask: bool = False,
+        n_words: int = 0,
     ) -> None:
         super().__init__(path, layout, attributes)
+        self._n_words = n_words
         self._measures = tuple(measures)
         self._n_regions = n_regions
         self._segmentation_dtype = segmentation_dtype
@@ -59,6 +63,8 @@ class MeasureWriter(SealedWriter):
         self._create("segmentation", self._segmentation_dtype, regions)
         if self._with_mask:
             self._create("mask", "uint8")
+        if self._n_words:
+            self._create("votes", "uint32", {"word": self._n_words})
 
     def write(
         self,
@@ -77,11 +83,17 @@ def write_measure_block(
     maps: Mapping[str, NDArray[Any]],
     segmentation: NDArray[Any],
     mask: NDArray[Any] | None = None,
+    votes: NDArray[np.uint32] | None = None,
 ) -> None:
-    """`MeasureWriter.write` from another process, which needs only the writer's `location`."""
-    names = [*maps, "segmentation", *([] if mask is None else ["mask"])]
+    """`MeasureWriter.write` from another process, which needs only the writer's `location`.
+
+    `votes` are (word, z, y, x).
+    """
+    names = [*maps, "segmentation", *([] if mask is None else ["mask"]), *([] if votes is None else ["votes"])]
     arrays = {name: open_array(Path(location) / name) for name in names}
     _write_block(arrays, slices, maps, segmentation, mask)
+    if votes is not None:
+        arrays["votes"].write((..., *slices), votes)
 
 
 @dataclass(frozen=True)

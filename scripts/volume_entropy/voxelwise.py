@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 from .agreement import Agreement, count_labels, stack
 from .block_result import BlockResult
 from .buffers import (
+    count_words,
     is_near_one,
+    label_bits,
     make_background,
     make_members,
     make_output,
@@ -101,7 +103,7 @@ class BlockMeasures:
         self._output = make_output(self._n_voxels, n_classes, kind, sums=True)
         self._scratch, self._background = make_scratch(), make_background(complement)
         self._reasons = dict.fromkeys((NOT_FINITE, NEGATIVE, ABOVE_ONE, BAD_SUM), 0)
-        self._bits = 1 if kind == "regions" else max(1, (n_classes - 1).bit_length())
+        self._bits = label_bits(n_classes, kind)
         self._n_added = self._n_not_binary = 0
         self._finished = False
         # The only member is measured by `finish`, straight from its probabilities, if its sums are near 1.
@@ -120,7 +122,7 @@ class BlockMeasures:
         self._members = make_members(self._n_voxels, self._n_classes * (2 if regions else 1))
         parts = {"expected_entropy", "mutual_information", "variance"}
         self._split = make_split(self._n_voxels) if regions or parts & set(self._measures) else None
-        n_words = -(-self._n_members // (32 // self._bits)) * (self._n_classes if regions else 1)
+        n_words = count_words(self._n_members, self._n_classes, self._kind)
         self._votes = np.zeros((n_words, self._n_voxels), np.uint32) if self._n_members > 1 else None
         asked = "expected_pairwise_kl" in self._measures
         self._log_mean = np.empty((self._n_classes, self._n_voxels), np.float32) if asked else None
@@ -218,6 +220,12 @@ class BlockMeasures:
             # Adding 0 or NaN, as valid and invalid voxels ask for; members that are all empty say the same.
             maps["variation_ratio"] = (1 - mode) + self._output.entropy * 0
         return self._result(maps, agreement)
+
+    @property
+    def votes(self) -> NDArray[np.uint32] | None:
+        """(word, z, y, x) labels of the members as `member_kernels.add_member` packs them; None with one member."""
+        votes = None if self._direct else self._votes
+        return None if votes is None else votes.reshape(-1, *self._shape)
 
     def score(self, reference: "Reference", mask: Flags | None = None) -> "list[ScoreSums]":
         """Hold the finished block against a reference: one task of all classes, or one a region.

@@ -20,6 +20,7 @@ sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests")]
 PARTS = {
     "kernels": "kernels against numpy, scipy, numexpr, torch and the floor",
     "stages": "each stage of a sample against the tutorial as a script",
+    "scores": "what a reference adds to a sample",
     "codecs": "chunk shapes and codecs",
     "scaling": "threads of compute_entropy against two processes",
     "snakemake": "Snakemake's own cost a job; with --large also at 10 000 samples",

@@ -1,6 +1,6 @@
 """One stage of one sample in a process of its own, as a job runs it, without Snakemake.
 
-    python stage.py convert | compute_entropy | render_qc FOLDER [--threads N]
+    python stage.py convert | compute_entropy | render_qc | render_scores FOLDER [--threads N]
 
 `FOLDER/sample.json` has the sample's paths and settings; `make_recipe` writes it.
 """
@@ -12,20 +12,28 @@ from pathlib import Path
 from typing import Any
 
 
-def make_recipe(folder: Path, probabilities: str, *, classes: list[str], n_members: int = 1, **settings: Any) -> Path:
+def make_recipe(
+    folder: Path,
+    probabilities: str,
+    *,
+    classes: list[str],
+    n_members: int = 1,
+    reference: str | None = None,
+    **settings: Any,
+) -> Path:
     """Write what Snakemake would pass to the jobs of a sample; the figure has no image."""
     from volume_entropy.config import REVISION, conversion_settings, entropy_settings, load_config
-    from volume_entropy.samples import Sample, recipe, source_paths
+    from volume_entropy.samples import Sample, recipe, source_paths, used_settings
 
     root = Path(__file__).parents[2]
     config = {"probabilities": {"classes": classes, "members": n_members if n_members > 1 else None, **settings}}
     config = load_config(config, root / "workflow/schemas/config.schema.yaml", root / "workflow/presets")
     conversion = conversion_settings(config)
-    sample = Sample("sub-01", probabilities, None, None, None, {})
+    sample = Sample("sub-01", probabilities, None, None, reference, {})
     made = recipe(sample, source_paths(sample, conversion), conversion, REVISION)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "sample.json"
-    parts = {"conversion": made, "entropy": {**made, "settings": entropy_settings(config)}}
+    parts = {"conversion": made, "entropy": {**made, "settings": used_settings(sample, entropy_settings(config))}}
     path.write_text(json.dumps({**parts, "figures": config["figures"], "chunk": config["storage"]["chunk"]}))
     return path
 
@@ -50,6 +58,11 @@ def run(stage: str, folder: Path, output: Path, threads: int) -> None:
             maps_dir=output / "maps",
             threads=threads,
         )
+    elif stage == "render_scores":
+        from volume_entropy.score_figures import render_scores
+
+        names = ("measures.zarr", "summary.json", "scores.json", "scores.png")
+        render_scores(*(output / name for name in names), recipe=given["entropy"], kind="png")
     else:
         from volume_entropy.figures import render_qc
 
@@ -59,7 +72,7 @@ def run(stage: str, folder: Path, output: Path, threads: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("stage", choices=["convert", "compute_entropy", "render_qc"])
+    parser.add_argument("stage", choices=["convert", "compute_entropy", "render_qc", "render_scores"])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--output", type=Path, help="where to write instead of FOLDER")
     parser.add_argument("--threads", type=int, default=2)
