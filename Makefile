@@ -27,7 +27,7 @@ env: .venv/core.stamp  ## build .venv with what a run needs
 demo: .venv/dev.stamp  ## make the demo cohort and run the workflow on it
 	$(BIN)/python scripts/make_demo.py --output data/demo
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(SNAKEMAKE) --cores all
-	@echo "Tables: results/subjects.csv, classes.csv, review_queue.csv. Figures: results/sub-*/sub-*_qc.png."
+	@echo "Open results/report.html. Tables: results/*.csv. Figures: results/sub-*/sub-*_qc.png."
 
 test: .venv/dev.stamp  ## run every test
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n auto --dist loadfile tests

@@ -188,9 +188,9 @@ def _judge(entries: Sequence[_Entry], criterion: Criterion) -> None:
     zs = robust_z([value for value, _ in found], groups)
     for entry, (value, place), z in zip(entries, found, zs, strict=True):
         entry.z[criterion.name] = z
-        if z is not None:
+        if value is not None and z is not None:
             unit = criterion.unit.format(unit=entry.summary["unit"])
-            words = f"{criterion.words.format(place=place)} is {value:.4g} {unit}"
+            words = f"{criterion.words.format(place=place)} is {_written(value)} {unit}"
             flag = f"{criterion.name}_{'high' if z > 0 else 'low'}"
             entry.reasons.append(_Reason(flag, words, z, criterion.measure))
 
@@ -222,7 +222,7 @@ def _add_volume_reasons(entry: _Entry, volumes: Mapping[str, float], judges: Map
     zs = {name: judges[name].z(volume) for name, volume in volumes.items()}
     unusual = [name for name, z in zs.items() if abs(z) >= FLAG_LIMIT]
     for name, z in zs.items():
-        words = f"predicted volume of {name} is {volumes[name]:.4g} mm^3 (median {judges[name].median:.4g})"
+        words = f"predicted volume of {name} is {_written(volumes[name])} mm^3 (median {_written(judges[name].median)})"
         flag = "class_volume"
         if name in unusual:
             # Itself it does not fit, so the nearest one that it fits is another.
@@ -230,6 +230,11 @@ def _add_volume_reasons(entry: _Entry, volumes: Mapping[str, float], judges: Map
             if abs(judges[fits].z(volumes[name])) < FLAG_LIMIT:
                 flag, words = "class_order", f"{words}, as is usual for {fits}: are the classes in another order?"
         entry.reasons.append(_Reason(flag, words, z))
+
+
+def _written(value: float) -> str:
+    """A value for reading: four significant digits, and no exponent where it is large."""
+    return f"{value:.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
 
 
 def _row(rank: int, entry: _Entry) -> Row:
@@ -254,7 +259,8 @@ def _row(rank: int, entry: _Entry) -> Row:
 def _without_z(entry: _Entry) -> str:
     if entry.value is None:
         return "no voxel has a predictive entropy"
-    return f"predictive entropy {entry.value:.4g} {entry.summary['unit']}; too few samples, or too alike, to compare"
+    value = f"{_written(entry.value)} {entry.summary['unit']}"
+    return f"predictive entropy {value}; too few samples, or too alike, to compare"
 
 
 def _place(summary: Mapping[str, Any], measure: str) -> Row:

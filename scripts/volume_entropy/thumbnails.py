@@ -1,20 +1,25 @@
 """The small picture of one sample for the contact sheet: its most uncertain slice, segmentation beside entropy."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from .canvas import ACCENT, PLAIN, WARNING, Page, blank
 from .errors import Rejection
 from .mosaics import Window, segmented
 from .slices import Plane
-from .tiles import Bytes, grey, grey_tiles, heat_tiles
+from .tiles import OUTSIDE, TOP, Bytes, grey, grey_tiles, heat_tiles
 from .views import Views
 
 # At twice its size on the page it is sharp on a fine screen; 2 000 of them are 80 MB, of which few are loaded.
 WIDTH, HEIGHT = 400, 212
 MARGIN, GAP, LABEL = 4, 4, 18
 DPI = 100
+# Of the colour scale: below it a voxel is as good as certain, and no reason to show its surroundings.
+FAINT = 0.04
 
 
 def save_thumbnail(
@@ -26,7 +31,7 @@ def save_thumbnail(
     colours: Bytes,
     scale: Bytes,
 ) -> None:
-    """Draw the slice with the highest mean predictive entropy of those that the figure shows.
+    """Draw the slice with the highest mean predictive entropy of those that the figure shows, cut to what is in it.
 
     Parameters
     ----------
@@ -44,15 +49,16 @@ def save_thumbnail(
     index = views.peaks[plane.name]
     # Without a domain there is no peak.
     position = chosen.index(index) if index in chosen else len(chosen) // 2
-    size = _tile(plane)
-    one = slice(position, position + 1)
+    heat = views.heat["predictive_entropy"][plane.name][position : position + 1]
+    labels = [stacks[plane.name][position : position + 1] for stacks in views.labels]
+    rows, columns = _content(heat[0], [stack[0] for stack in labels])
+    part = (slice(None), rows, columns)
+    size = _tile(plane, rows, columns)
     image = None
     if views.image is not None and window is not None:
-        image = grey_tiles(grey(views.image[plane.name][one], window), size)
-    left = segmented(
-        size, [labels[plane.name][one] for labels in views.labels], views.by_region, image, colours, line=1
-    )
-    right = heat_tiles(views.heat["predictive_entropy"][plane.name][one], size, scale)
+        image = grey_tiles(grey(views.image[plane.name][position : position + 1][part], window), size)
+    left = segmented(size, [stack[part] for stack in labels], views.by_region, image, colours, line=1)
+    right = heat_tiles(heat[part], size, scale)
     pixels = blank(HEIGHT, WIDTH)
     for tile, x in ((left[0], (WIDTH - GAP) // 2 - size[1]), (right[0], (WIDTH + GAP) // 2)):
         y = (HEIGHT - LABEL - size[0]) // 2
@@ -80,8 +86,27 @@ def _most_uncertain(views: Views, summary: Mapping[str, Any]) -> Plane:
     return max(sorted(views.planes, key=lambda plane: plane.axis), key=mean)
 
 
-def _tile(plane: Plane) -> tuple[int, int]:
-    """The largest tile of the plane's proportions of which two fit."""
+def _content(heat: Bytes, labels: Sequence[NDArray[Any]]) -> tuple[slice, slice]:
+    """Rows and columns that hold the object or uncertainty, with a margin; all of them where there is neither."""
+    there = (heat > FAINT * TOP) & (heat != OUTSIDE)
+    for label in labels:
+        there |= label > 0
+    if not there.any():
+        return slice(None), slice(None)
+    ranges = []
+    for along in (1, 0):
+        where = np.flatnonzero(there.any(axis=along))
+        margin = max(2, (where[-1] - where[0]) // 16)
+        ranges.append(slice(max(0, int(where[0] - margin)), int(where[-1] + margin) + 1))
+    return ranges[0], ranges[1]
+
+
+def _tile(plane: Plane, rows: slice, columns: slice) -> tuple[int, int]:
+    """The largest tile of the part's proportions of which two fit."""
+    height, width = (
+        len(range(*part.indices(voxels))) * length / voxels
+        for part, length, voxels in zip((rows, columns), plane.size, plane.shape, strict=True)
+    )
     room = (HEIGHT - LABEL - MARGIN, (WIDTH - GAP) // 2 - MARGIN)
-    scale = min(room[0] / plane.size[0], room[1] / plane.size[1])
-    return max(1, int(plane.size[0] * scale)), max(1, int(plane.size[1] * scale))
+    scale = min(room[0] / height, room[1] / width)
+    return max(1, int(height * scale)), max(1, int(width * scale))

@@ -74,6 +74,12 @@ def test_figure_settings_do_not_recompute_entropy(study):
     assert ran(study.run()) == {"render_qc": 2}
 
 
+def test_a_lost_thumbnail_is_drawn_again(study):
+    (study.folder / "results/sub-01/sub-01_thumb.png").unlink()
+    assert ran(study.run()) == {"render_qc": 1}
+    assert (study.folder / "results/sub-01/sub-01_thumb.png").exists()
+
+
 def test_figures_are_made_again_without_the_stores(study):
     shutil.rmtree(study.folder / "work")
     study.configure(figures={"slices": 2})

@@ -183,10 +183,14 @@ def scores_of(sample):
     return f"{RESULTS}/{sample}/{sample}_scores.json"
 
 
+def thumbnail_of(sample):
+    return f"{RESULTS}/{sample}/{sample}_thumb.png"
+
+
 @known
 def everything(wildcards):
-    """What a run makes. Maps come with the summary, so they are asked for only where somebody deleted them: the fewer
-    inputs, the sooner Snakemake is done with its plan.
+    """What a run makes. Maps come with the summary, and thumbnails with the figure, so they are asked for only where
+    somebody deleted them: the fewer inputs, the sooner Snakemake is done with its plan.
     """
     of_images = image_results() if IMAGES else []
     if not VOLUMES:
@@ -198,6 +202,12 @@ def everything(wildcards):
         and os.path.exists(summary_of(sample))
     ]
     figures = [f"{RESULTS}/{sample}/{sample}_qc.{FIGURE_FORMAT}" for sample in SAMPLES]
+    thumbnails = [thumbnail_of(sample) for sample in SAMPLES]
+    lost += [
+        thumbnail
+        for thumbnail, figure in zip(thumbnails, figures)
+        if not os.path.exists(thumbnail) and os.path.exists(figure)
+    ]
     scores = score_tables("csv") if REFERENCED else []
     scores += [
         f"{RESULTS}/{sample}/{sample}_scores.{FIGURE_FORMAT}" for sample in REFERENCED

@@ -5,7 +5,7 @@ rule render_qc:
         summary=ancient(summary_of("{sample}")),
     output:
         figure=f"{RESULTS}/{{sample}}/{{sample}}_qc.{FIGURE_FORMAT}",
-        thumbnail=f"{RESULTS}/{{sample}}/{{sample}}_thumb.png",
+        thumbnail=thumbnail_of("{sample}"),
     log:
         "logs/render_qc/{sample}.log",
     benchmark:

@@ -11,7 +11,7 @@
     const picture = element("img", { src: `${ids[i]}/${ids[i]}_thumb.png`, loading: "lazy", decoding: "async", width: 320, height: 170,
       alt: `Most uncertain slice of ${ids[i]}: image with segmentation, and predictive entropy` });
     picture.addEventListener("error", () => picture.replaceWith(element("span", { className: "gone" }, "no picture")));
-    const flags = VE.inQueue("flags", i).replace(/;/g, ", ");
+    const flags = VE.flagWords(i);
     const button = element("button", { type: "button", "data-sample": String(i), className: flags ? "card flagged" : "card" },
       element("span", { className: "rank" }, String(VE.placeInQueue[i] + 1)),
       element("strong", {}, ids[i]),

@@ -49,6 +49,8 @@ window.VE = (() => {
 
   const inQueue = (name, sample) => queue.get(name)[placeInQueue[sample]];
   const flagged = (sample) => inQueue("flags", sample) !== "";
+  /** `entropy_high;class_volume` in words. */
+  const flagWords = (sample) => inQueue("flags", sample).replace(/_/g, " ").replace(/;/g, ", ");
   const titleOf = (name) => name.replace(/_/g, " ");
   const withUnit = (name) => {
     const unit = byName.get(name).unit;
@@ -140,6 +142,6 @@ window.VE = (() => {
   }
 
   setUpFilters();
-  return { data, byName, ids, state, element, escaped, values, readable, inQueue, flagged, placeInQueue,
+  return { data, byName, ids, state, element, escaped, values, readable, inQueue, flagged, flagWords, placeInQueue,
     titleOf, withUnit, on, select, group, csv };
 })();

@@ -7,10 +7,10 @@
   const COLOURS = { dot: "#2463a8", flag: "#b8430b", ink: "#1c2430", grid: "#e3e7ec", line: "#4a5563" };
   const BASE = {
     font: { family: "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif", size: 12, color: COLOURS.ink },
-    paper_bgcolor: "#fff", plot_bgcolor: "#fff", margin: { l: 64, r: 14, t: 32, b: 44 }, showlegend: false, hovermode: "closest",
+    paper_bgcolor: "#fff", plot_bgcolor: "#fff", margin: { l: 66, r: 14, t: 32, b: 30 }, showlegend: false, hovermode: "closest",
     hoverlabel: { bgcolor: "#fff", bordercolor: COLOURS.line, font: { color: COLOURS.ink }, align: "left" },
   };
-  const CONFIG = { responsive: true, displaylogo: false, displayModeBar: true,
+  const CONFIG = { responsive: true, doubleClick: "reset", displaylogo: false, displayModeBar: true,
     modeBarButtons: [["zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d", "toImage"]],
     toImageButtonOptions: { format: "svg", filename: "volume-entropy" } };
   const charts = [];
@@ -24,13 +24,13 @@
   function placing() {
     const name = state.group;
     if (name === "") {
-      return { x: jitter, axis: { range: [-1.6, 1.6], visible: false }, groups: [["all", state.kept, 0]], wide: 1 };
+      return { x: jitter, axis: { range: [-1.6, 1.6], visible: false }, groups: [["all", state.kept, 0]], wide: 1, below: 20 };
     }
     const column = byName.get(name);
     const found = [...new Set(state.kept.map((i) => column.cells[i]))].sort(collator.compare);
     if (column.number && found.length > 8) {
       const values = VE.values(name);
-      return { x: (i) => values[i], axis: { title: { text: VE.escaped(VE.withUnit(name)) } }, groups: [], wide: 0 };
+      return { x: (i) => values[i], axis: { title: { text: VE.escaped(VE.withUnit(name)) } }, groups: [], wide: 0, below: 50 };
     }
     // Beyond what a plot can hold, the rest share a place.
     const places = new Map(found.map((cell, k) => [cell, Math.min(k, MOST_GROUPS - 1)]));
@@ -44,11 +44,14 @@
       k === MOST_GROUPS - 1 && found.length > MOST_GROUPS ? "all others" : cell === "" ? "(empty)" : cell);
     const n = labels.length;
     const groups = labels.map((label, k) => [label, members.get(k) || [], k]);
+    // Side by side while there is room; then upwards, each on one line.
+    const upright = n <= 6;
     const short = (text) => (text.length > 16 ? text.slice(0, 15) + "…" : text);
     return {
-      x: (i) => places.get(column.cells[i]) + WIDTH * jitter(i), groups, wide: WIDTH,
+      x: (i) => places.get(column.cells[i]) + WIDTH * jitter(i), groups, wide: WIDTH, below: upright ? 66 : 120,
       axis: { tickvals: groups.map((g) => g[2]), range: [-0.6, n - 0.4], zeroline: false,
-        ticktext: groups.map((g) => `${VE.escaped(short(g[0]))}<br>n = ${g[1].length}`), title: { text: VE.escaped(name) } },
+        tickangle: upright ? 0 : -90, tickfont: { size: n > 24 ? 9 : 12 }, title: { text: VE.escaped(name) },
+        ticktext: groups.map((g) => `${VE.escaped(short(g[0]))}${upright ? "<br>n = " : " · "}${g[1].length}`) },
     };
   }
 
@@ -99,33 +102,39 @@
       const cell = byName.get(column).cells[i];
       if (cell) lines.push(`${VE.escaped(column)}: ${VE.escaped(cell.slice(0, 60))}`);
     }
-    if (VE.flagged(i)) lines.push(`flagged: ${VE.escaped(VE.inQueue("flags", i).replace(/;/g, ", "))}`);
+    if (VE.flagged(i)) lines.push(`flagged: ${VE.flagWords(i)}`);
     return lines.join("<br>");
   }
 
-  /** A ring and the id at the open sample. */
-  function mark(chart, places) {
+  /** A ring and the id at the open sample, above the plot: a thousand times cheaper than having it drawn again. */
+  function mark(chart) {
+    if (!chart.name || chart.stale) return;
     const i = state.selected;
     const y = i === null ? NaN : VE.values(chart.name)[i];
-    if (i === null || Number.isNaN(y) || !state.kept.includes(i)) return { shapes: chart.lines, annotations: [] };
-    const x = places.x(i);
-    const ring = { type: "circle", xsizemode: "pixel", ysizemode: "pixel", xanchor: x, yanchor: y, x0: -9, x1: 9, y0: -9, y1: 9,
-      line: { color: "#000", width: 3 } };
-    const label = { x, y, text: ids[i], showarrow: false, yshift: 20, bgcolor: "rgba(255,255,255,0.9)", bordercolor: "#000",
-      borderpad: 2, font: { size: 12, color: "#000" } };
-    return { shapes: [...chart.lines, ring], annotations: [label] };
+    const { xaxis, yaxis } = chart.target._fullLayout;
+    const x = i === null ? NaN : chart.places.x(i);
+    const left = xaxis.l2p(x);
+    const top = yaxis.l2p(y);
+    const inside = left >= 0 && left <= xaxis._length && top >= 0 && top <= yaxis._length;
+    chart.ring.hidden = !(inside && chart.kept.has(i));
+    if (chart.ring.hidden) return;
+    chart.ring.style.left = `${xaxis._offset + left}px`;
+    chart.ring.style.top = `${yaxis._offset + top}px`;
+    chart.ring.firstChild.textContent = ids[i];
+    chart.ring.classList.toggle("leftwards", left > xaxis._length / 2);
   }
 
   function draw(chart) {
     chart.stale = false;
     const places = placing();
     const { data: drawn, shapes } = traces(chart.name, places);
-    chart.lines = shapes;
     chart.places = places;
-    const layout = { ...BASE, ...mark(chart, places), height: 310,
-      xaxis: { fixedrange: false, gridcolor: COLOURS.grid, zeroline: false, automargin: true, ...places.axis },
+    chart.kept = new Set(state.kept);
+    // Fixed margins: with automatic ones every plot is drawn twice.
+    const layout = { ...BASE, shapes, height: 310, margin: { ...BASE.margin, b: places.below },
+      xaxis: { gridcolor: COLOURS.grid, zeroline: false, ...places.axis },
       yaxis: { title: { text: byName.get(chart.name).unit === "1" ? "" : VE.escaped(byName.get(chart.name).unit || "") },
-        gridcolor: COLOURS.grid, zerolinecolor: COLOURS.grid, exponentformat: "SI", automargin: true,
+        gridcolor: COLOURS.grid, zerolinecolor: COLOURS.grid, exponentformat: "SI",
         rangemode: VE.values(chart.name).some((value) => value < 0) ? "normal" : "nonnegative" } };
     Plotly.react(chart.target, drawn, layout, CONFIG);
     const count = state.kept.length;
@@ -134,16 +143,32 @@
     if (!chart.listening) {
       chart.listening = true;
       chart.target.on("plotly_click", (event) => VE.select(event.points[0].customdata));
+      for (const event of ["plotly_afterplot", "plotly_relayouting"]) chart.target.on(event, () => mark(chart));
     }
+    mark(chart);
   }
 
   const near = new IntersectionObserver((entries) => {
     for (const entry of entries) {
       const chart = charts.find((one) => one.target === entry.target);
       chart.near = entry.isIntersecting;
-      if (chart.near && chart.stale) chart.draw(chart);
     }
-  }, { rootMargin: "300px" });
+    soon();
+  }, { rootMargin: "40px" });
+
+  /** One plot a task, so that the page answers between them. */
+  let planned = false;
+  function soon() {
+    if (planned) return;
+    planned = true;
+    setTimeout(() => {
+      planned = false;
+      const next = charts.find((chart) => chart.near && chart.stale);
+      if (!next) return;
+      next.draw(next);
+      soon();
+    });
+  }
 
   function watch(chart) {
     charts.push(chart);
@@ -154,8 +179,9 @@
     for (const chart of charts) {
       if (!chart.name) continue;
       chart.stale = true;
-      if (chart.near) chart.draw(chart);
+      chart.ring.hidden = true;
     }
+    soon();
     tabulate();
   }
 
@@ -169,7 +195,9 @@
       }
     }
     const target = element("div", { className: "chart", role: "img" });
-    const chart = { name, target, stale: true, near: false, draw, lines: [] };
+    const ring = element("div", { className: "ring", "aria-hidden": "true" }, element("span"));
+    ring.hidden = true;
+    const chart = { name, target, ring, stale: true, near: false, draw };
     choice.title = byName.get(name).description;
     choice.addEventListener("change", () => {
       chart.name = choice.value;
@@ -177,7 +205,8 @@
       draw(chart);
       tabulate();
     });
-    document.getElementById("plots").append(element("figure", { className: "plot" }, element("figcaption", {}, choice), target));
+    document.getElementById("plots").append(element("figure", { className: "plot" }, element("figcaption", {}, choice),
+      element("div", { className: "stage" }, target, ring)));
     watch(chart);
   }
 
@@ -230,11 +259,7 @@
   document.getElementById("groups-details").addEventListener("toggle", tabulate);
   VE.on("filter", redraw);
   VE.on("grouping", redraw);
-  VE.on("selection", () => {
-    for (const chart of charts) {
-      if (chart.name && !chart.stale) Plotly.relayout(chart.target, mark(chart, chart.places));
-    }
-  });
+  VE.on("selection", () => charts.forEach(mark));
   data.plots.forEach(addPlot);
   document.querySelectorAll(".chart[data-section]").forEach(addSectionPlot);
 })();

@@ -1,30 +1,37 @@
 "use strict";
-// The table of all samples: only the rows in view are in the document, so that ten thousand scroll like ten.
-(() => {
+// The table of all samples: only the rows in view are in the document, so that ten thousand scroll like ten. Made in a
+// task of its own, once the page is there.
+setTimeout(() => {
   const { data, byName, ids, state, element } = VE;
-  const OWN = [["rank", "place in the review queue"], ["flags", "reasons beyond the limit"]];
+  const OWN = [
+    ["rank", "place in the review queue", (i) => String(VE.placeInQueue[i] + 1)],
+    ["flags", "reasons beyond the limit", VE.flagWords],
+  ];
   const field = new Map(data.columns.map((column, k) => [column.name, `c${k}`]));
-  const rows = ids.map((_, i) => {
-    const row = { i, rank: VE.placeInQueue[i] + 1, flags: VE.inQueue("flags", i).replace(/;/g, ", ") };
-    data.columns.forEach((column, k) => { row[`c${k}`] = column.number ? VE.values(column.name)[i] : column.cells[i]; });
-    return row;
-  });
+  // A row is a number: the cells are read where they stand.
+  const rows = ids.map((_, i) => ({ i }));
 
   const text = (words) => document.createTextNode(words);
-  const numeric = (a, b) => {
-    // Empty cells last, whichever way the column is sorted.
-    const direction = sorting === "asc" ? 1 : -1;
-    if (Number.isNaN(a) || Number.isNaN(b)) return direction * (Number.isNaN(a) - Number.isNaN(b));
-    return a - b;
-  };
-  let sorting = "asc";
+  const collator = new Intl.Collator(undefined, { numeric: true });
 
-  function column(name, visible) {
+  /** Compares two samples; those without a value are last, whichever way the column is sorted. */
+  const by = (compare, lacks) => (_a, _b, rowA, rowB, _column, direction) => {
+    const [a, b] = [rowA.getData().i, rowB.getData().i];
+    const missing = lacks(a) - lacks(b);
+    return missing ? (direction === "asc" ? missing : -missing) : compare(a, b);
+  };
+  const byNumber = (name) => {
+    const values = VE.values(name);
+    return by((a, b) => values[a] - values[b], (i) => Number.isNaN(values[i]));
+  };
+  const byText = (textOf) => by((a, b) => collator.compare(textOf(a), textOf(b)), (i) => textOf(i) === "");
+
+  function column(name) {
     const about = byName.get(name);
     return {
-      title: name, field: field.get(name), visible, headerTooltip: about.description, minWidth: 90,
+      title: name, field: field.get(name), headerTooltip: about.description, minWidth: 90,
       maxInitialWidth: 190, hozAlign: about.number ? "right" : "left", headerHozAlign: about.number ? "right" : "left",
-      sorter: about.number ? numeric : "alphanum", frozen: name === "sample",
+      sorter: about.number ? byNumber(name) : byText((i) => about.cells[i]), frozen: name === "sample",
       titleFormatter: () => text(VE.withUnit(name)),
       formatter: (cell) => text(VE.readable(name, cell.getData().i)),
     };
@@ -33,13 +40,13 @@
   const shown = new Set(["sample", ...data.shown]);
   const order = ["sample", ...data.shown, ...data.columns.map((c) => c.name).filter((name) => !shown.has(name))];
   const columns = [
-    column("sample", true),
-    ...OWN.map(([name, description]) => ({
-      title: name, field: name, headerTooltip: description, minWidth: 70, maxInitialWidth: 190, sorter: name === "rank" ? "number" : "string",
+    column("sample"),
+    ...OWN.map(([name, description, textOf]) => ({
+      title: name, field: name, headerTooltip: description, minWidth: 70, maxInitialWidth: 190, sorter: byText(textOf),
       hozAlign: name === "rank" ? "right" : "left", headerHozAlign: name === "rank" ? "right" : "left",
-      titleFormatter: () => text(name), formatter: (cell) => text(String(cell.getValue())),
+      titleFormatter: () => text(name), formatter: (cell) => text(textOf(cell.getData().i)),
     })),
-    ...order.slice(1).map((name) => column(name, shown.has(name))),
+    ...data.shown.map(column),
   ];
 
   const table = new Tabulator("#table", {
@@ -55,7 +62,6 @@
     },
   });
   VE.table = table;
-  table.on("dataSorting", (sorters) => { sorting = sorters.length ? sorters[sorters.length - 1].dir : "asc"; });
   table.on("rowClick", (_, row) => VE.select(row.getData().i));
 
   const box = document.getElementById("table");
@@ -75,6 +81,7 @@
     }
   });
 
+  const focusable = () => box.querySelectorAll(".tabulator-col").forEach((heading) => { heading.tabIndex = 0; });
   let ready = false;
   let lit = null;
   let kept = null;
@@ -94,7 +101,7 @@
   };
   table.on("tableBuilt", () => {
     ready = true;
-    box.querySelectorAll(".tabulator-col").forEach((heading) => { heading.tabIndex = 0; });
+    focusable();
     apply();
     light();
   });
@@ -108,11 +115,11 @@
       const tick = element("input", { type: "checkbox" });
       tick.checked = shown.has(name);
       tick.addEventListener("change", () => {
-        if (tick.checked) table.showColumn(field.get(name));
-        else table.hideColumn(field.get(name));
+        if (tick.checked) table.addColumn(column(name)).then(focusable);
+        else table.deleteColumn(field.get(name));
       });
       const label = element("label", { title: byName.get(name).description }, tick, ` ${VE.titleOf(name)}`);
       choices.append(label);
     }
   });
-})();
+});
