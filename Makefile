@@ -4,7 +4,7 @@ BIN := .venv/bin
 PREDICT_BIN := .venv-predict/bin
 SNAKEMAKE := $(BIN)/snakemake
 
-.PHONY: env env-predict demo test test-predict test-producers lint bench fuzz clean
+.PHONY: env env-predict demo demo-digits test test-predict test-producers lint bench fuzz clean
 .DEFAULT_GOAL := help
 
 help:  ## say what there is
@@ -28,6 +28,12 @@ demo: .venv/dev.stamp  ## make the demo cohort and run the workflow on it
 	$(BIN)/python scripts/make_demo.py --output data/demo
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(SNAKEMAKE) --cores all
 	@echo "Open results/report.html. Tables: results/*.csv. Figures: results/sub-*/sub-*_qc.png."
+
+demo-digits: .venv-predict/core.stamp  ## train networks on handwritten digits, and measure how sure they are
+	$(PREDICT_BIN)/python scripts/make_digits.py --output data/digits/images
+	mkdir -p data/digits/config && cp config/digits.yaml data/digits/config/config.yaml
+	PATH="$(CURDIR)/$(PREDICT_BIN):$$PATH" $(PREDICT_BIN)/snakemake --directory data/digits --cores all
+	@echo "Tables and figures: data/digits/results/images.csv, image_scores.csv, labelling.csv, passes."
 
 test: .venv/dev.stamp  ## run every test
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n auto --dist loadfile tests

@@ -23,7 +23,7 @@ rule collect_images:
 
 rule train_classifier:
     input:
-        images=collected(),
+        images=f"{WORK}/images/images.npz",
     output:
         network=f"{RESULTS}/networks/{{network}}.pt",
         curves=f"{RESULTS}/networks/{{network}}_losses.csv",
@@ -45,7 +45,7 @@ rule train_classifier:
 
 rule predict_images:
     input:
-        images=collected(),
+        images=f"{WORK}/images/images.npz",
         networks=lambda wildcards: [
             f"{RESULTS}/networks/{network}.pt"
             for network in image_recipes.networks_of(IMAGES, wildcards.method)
@@ -69,7 +69,7 @@ rule predict_images:
 
 rule label_images:
     input:
-        images=collected(),
+        images=f"{WORK}/images/images.npz",
     output:
         curve=f"{WORK}/images/labelling-{{seed}}.json",
     log:

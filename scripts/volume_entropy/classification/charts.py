@@ -127,6 +127,20 @@ def draw_labelling(rows: Rows, path: str | os.PathLike[str]) -> None:
         _legend(axes, columns=1, place="lower right")
 
 
+def draw_losses(rows: Rows, path: str | os.PathLike[str], *, ylabel: str) -> None:
+    """Draw training and validation loss by epoch; rows with `epoch`, the two losses, and `best` for the kept epoch."""
+    with _chart(path, (5.6, 3.4)) as figure:
+        axes = _axes(figure, "Loss curves", xlabel="epoch", ylabel=ylabel)
+        epochs = [row["epoch"] for row in rows]
+        for key, colour in (("training_loss", SECOND), ("validation_loss", ACCENT)):
+            axes.plot(epochs, [row[key] for row in rows], color=colour, label=key.split("_")[0])
+        for row in rows:
+            if row["best"]:
+                axes.plot(row["epoch"], row["validation_loss"], "o", color=PLAIN, label=f"kept: epoch {row['epoch']}")
+        axes.set_yscale("log")
+        _legend(axes, columns=1)
+
+
 @contextmanager
 def _chart(path: str | os.PathLike[str], size: tuple[float, float]) -> Iterator[Figure]:
     """A figure in the style of all figures, written whole at the end; the same rows are the same bytes."""

@@ -88,6 +88,6 @@ def measuring(settings: Settings) -> dict[str, Any]:
 
 def labelling(settings: Settings, seed: int) -> dict[str, Any]:
     """Give what one repetition of the labelling depends on."""
-    plan = {key: settings["labelling"][key] for key in ("first", "step", "last")}
+    plan = {key: settings["labelling"][key] for key in ("first", "step", "last", "epochs")}
     of_networks = {**network(settings, "cross_entropy-0"), "network": None}
     return {**of_networks, "labelling": plan, "passes": settings["passes"], "repetition": seed}
