@@ -4,9 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from .report import Section
+from .report_scores import score_section
 
 # A maker takes the folder of the tables and gives its section, or None where its tables do not exist.
-MAKERS: tuple[Callable[[Path], Section | None], ...] = ()
+MAKERS: tuple[Callable[[Path], Section | None], ...] = (score_section,)
 
 
 def further_sections(tables: Path) -> list[Section]:

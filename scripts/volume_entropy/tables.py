@@ -10,7 +10,7 @@ from typing import Any
 from .cohort import review_queue
 from .columns import SAMPLE_COLUMNS, Column, class_columns, rejected_columns, review_columns, subject_columns
 from .csvtext import csv_text, inert, metadata_type
-from .files import read_json, write_json, write_text
+from .files import read_json, remove, write_json, write_text
 from .measures import MEASURES, SCHEMA_VERSION, default_measures, statistic_keys, summarised_measures
 from .score_columns import class_score_columns, lesion_columns, region_columns
 
@@ -109,6 +109,7 @@ def write_tables(
     ):
         if wanted:
             _write(folder, name, of_parts, _parts(usable, name), form)
+    _remove_old(folder, form)
     _write(folder, "review_queue", review_columns(form.unit), queue, form)
     _write(folder, "rejected", rejected_columns(), rejected, form)
     flagged = sum(bool(row["flags"]) for row in queue)
@@ -174,6 +175,15 @@ def _check_keys(summary: Summary, form: _Form) -> None:
     missing = [key for key in [*keys, "structures"] if key not in summary]
     if missing:
         raise ValueError(f"the summary of {summary['sample']} lacks {', '.join(missing)}; delete it and run again")
+
+
+def _remove_old(folder: Path, form: _Form) -> None:
+    """Remove the tables of an earlier cohort that this one does not have: they would pass for its own."""
+    of_scores = ("scores", "scores_cohort")
+    for wanted, names in ((form.atlas, ("regions",)), (form.lesions, ("lesions",)), (form.reference, of_scores)):
+        for name in () if wanted else names:
+            for suffix in ("csv", "json", "png", "svg"):
+                remove(folder / f"{name}.{suffix}")
 
 
 def _parts(usable: Sequence[Summary], name: str) -> Iterator[dict[str, Any]]:

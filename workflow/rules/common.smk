@@ -171,6 +171,10 @@ def score_tables(suffix):
     return [f"{RESULTS}/{name}.{suffix}" for name in ("scores", "scores_cohort")]
 
 
+def cohort_scores():
+    return f"{RESULTS}/scores_cohort.{FIGURE_FORMAT}"
+
+
 def probability_store(sample):
     return f"{WORK}/{sample}/probabilities.zarr"
 

@@ -3,6 +3,11 @@ rule report:
     input:
         tables=tables(),
         dictionaries=[table.replace(".csv", ".json") for table in tables()],
+        scores=(
+            [*score_tables("csv"), *score_tables("json"), cohort_scores()]
+            if REFERENCED
+            else []
+        ),
     output:
         page=report_page(),
         assets=directory(report_page().removesuffix(".html")),

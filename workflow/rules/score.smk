@@ -30,7 +30,7 @@ rule aggregate_scores:
     output:
         tables=score_tables("csv"),
         dictionaries=score_tables("json"),
-        figure=f"{RESULTS}/scores_cohort.{FIGURE_FORMAT}",
+        figure=cohort_scores(),
     log:
         "logs/aggregate_scores.log",
     benchmark:
