@@ -4,7 +4,7 @@ BIN := .venv/bin
 PREDICT_BIN := .venv-predict/bin
 SNAKEMAKE := $(BIN)/snakemake
 
-.PHONY: env env-predict demo demo-digits test test-predict test-producers lint bench fuzz clean
+.PHONY: env env-predict demo demo-predict demo-digits test test-predict test-producers lint bench fuzz clean
 .DEFAULT_GOAL := help
 
 help:  ## say what there is
@@ -28,6 +28,13 @@ demo: .venv/dev.stamp  ## make the demo cohort and run the workflow on it
 	$(BIN)/python scripts/make_demo.py --output data/demo
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(SNAKEMAKE) --cores all
 	@echo "Open results/report.html. Tables: results/*.csv. Figures: results/sub-*/sub-*_qc.png."
+
+demo-predict: .venv-predict/dev.stamp  ## train networks on small brains, predict with four methods, compare two scanners
+	$(PREDICT_BIN)/python scripts/make_predict_demo.py --output data/demo-predict/config
+	cp config/predict.yaml data/demo-predict/config/config.yaml
+	PATH="$(CURDIR)/$(PREDICT_BIN):$$PATH" $(PREDICT_BIN)/snakemake --directory data/demo-predict --cores all \
+		--set-threads predict=1 train=1
+	@echo "Open data/demo-predict/results/report.html; see methods.csv and models/ beside it."
 
 demo-digits: .venv-predict/core.stamp  ## train networks on handwritten digits, and measure how sure they are
 	$(PREDICT_BIN)/python scripts/make_digits.py --output data/digits/images

@@ -8,13 +8,25 @@ configfile: "config/config.yaml"
 
 
 include: "workflow/rules/common.smk"
-include: "workflow/rules/convert.smk"
-include: "workflow/rules/compute_entropy.smk"
 include: "workflow/rules/render_qc.smk"
 include: "workflow/rules/score.smk"
 include: "workflow/rules/aggregate.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/discover.smk"
+
+
+if PREDICTED:
+
+    include: "workflow/rules/predict.smk"
+
+else:
+
+    include: "workflow/rules/convert.smk"
+
+
+if not STREAM:
+
+    include: "workflow/rules/compute_entropy.smk"
 
 
 if IMAGES:

@@ -57,9 +57,16 @@ def process_block(probabilities: Path, measures: Path, box: Slices, settings: Bl
     store = _opened(probabilities, _identity(probabilities))
     if not store.layout.is_block(box):
         raise ValueError(f"{box} is no block of {store.layout}")
-    mask = store.read_mask(box)
+    block = open_block(store, box, settings)
+    for member in range(len(store.members)):
+        block.add(store.read(member, box))
+    return finish_block(store, block, measures, box, settings)
+
+
+def open_block(store: ProbabilityStore, box: Slices, settings: BlockSettings) -> BlockMeasures:
+    """Give what takes the members of a block, one after the other."""
     z, y, x = box
-    block = BlockMeasures(
+    return BlockMeasures(
         (z.stop - z.start, y.stop - y.start, x.stop - x.start),
         n_members=len(store.members),
         n_classes=len(store.classes),
@@ -70,8 +77,14 @@ def process_block(probabilities: Path, measures: Path, box: Slices, settings: Bl
         unit=settings.unit,
         measures=settings.measures,
     )
-    for member in range(len(store.members)):
-        block.add(store.read(member, box))
+
+
+def finish_block(
+    store: ProbabilityStore, block: BlockMeasures, measures: Path, box: Slices, settings: BlockSettings
+) -> SampleSums:
+    """Store the measures of a block that has all its members, and sum them up."""
+    mask = store.read_mask(box)
+    z, y, x = box
     result = block.finish(mask)
     votes = block.votes if settings.with_votes else None
     write_measure_block(measures, box, result.maps, result.segmentation, mask, votes)

@@ -2,12 +2,14 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
 
 from . import __version__
 from .errors import DataError, Rejection
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from .summary import Field
 
 STAGE = "compute_entropy"
+MemberStream = Callable[[], Iterator[NDArray[Any]]]
 # The scheduler that is no address.
 THREADS = "threads"
 
@@ -37,6 +40,7 @@ def compute_sample(
     maps_dir: Path,
     threads: int,
     scheduler: str = THREADS,
+    stream: MemberStream | None = None,
 ) -> None:
     """Compute one sample: measures of every voxel, maps, summary; or pass its rejection on.
 
@@ -61,6 +65,9 @@ def compute_sample(
     scheduler
         `threads` of this process; or the address of a Dask scheduler, `tcp://host:port`, whose workers process the
         blocks instead. They must see the stores under the same paths.
+    stream
+        Gives the members, (class, z, y, x) each, that the store names and does not hold. All blocks are then open at
+        the same time: memory grows with the volume, and hardly with the members.
 
     Raises
     ------
@@ -74,7 +81,7 @@ def compute_sample(
     rejection = store if isinstance(store, Rejection) else None
     if isinstance(store, ProbabilityStore):
         try:
-            _compute(store, recipe, measures_path, summary_path, maps_dir, threads, scheduler)
+            _compute(store, recipe, measures_path, summary_path, maps_dir, threads, scheduler, stream)
         except DataError as error:
             rejection = error.rejection(STAGE)
     if rejection is not None:
@@ -113,6 +120,7 @@ def _compute(
     maps_dir: Path,
     threads: int,
     scheduler: str,
+    stream: MemberStream | None,
 ) -> None:
     with phase("imports"):
         from .summary import Field, summarise
@@ -120,7 +128,7 @@ def _compute(
     settings, n_members = recipe["settings"], len(store.members)
     stored = default_measures(n_members, settings["measures"], store.kind)
     summed = summarised_measures(n_members, settings["measures"], store.kind)
-    sums = _first_pass(store, recipe, stored, summed, measures_path, threads, scheduler)
+    sums = _first_pass(store, recipe, stored, summed, measures_path, threads, scheduler, stream)
     roles = _second_pass(store, recipe, stored, summed, measures_path, maps_dir, threads)
     for name in summed:
         if sum(roles.totals[name][1:]) != sums.measures[name].domain_total:
@@ -169,13 +177,14 @@ def _first_pass(
     measures_path: Path,
     threads: int,
     scheduler: str,
+    stream: MemberStream | None,
 ) -> "SampleSums":
     """Write the measure store; sealed only if the values are probabilities."""
     settings, regions = recipe["settings"], store.kind == "regions"
     from .blocks import BlockSettings
     from .buffers import count_words
     from .measure_store import MeasureWriter
-    from .scheduling import run_blocks
+    from .scheduling import run_blocks, stream_blocks
     from .validity import require_probabilities
 
     log2 = 1.0 if settings["unit"] == "bit" else math.log(2.0)
@@ -208,9 +217,12 @@ def _first_pass(
     )
     where = f"{threads} threads" if scheduler == THREADS else f"the workers of {scheduler}"
     with writer, phase(f"first pass, {store.layout.n_blocks} blocks in {where}"):
-        sums = run_blocks(
-            store.path, writer.location, store.layout.blocks(), block, threads=threads, scheduler=scheduler
-        )
+        if stream is None:
+            sums = run_blocks(
+                store.path, writer.location, store.layout.blocks(), block, threads=threads, scheduler=scheduler
+            )
+        else:
+            sums = stream_blocks(store, writer.location, stream(), block, threads=threads)
         store.require_unchanged()
         require_probabilities(
             sums,

@@ -104,6 +104,7 @@ def image_settings(config: Config) -> dict[str, Any] | None:
 
 def _contradictions(config: Config) -> Iterator[str]:
     """Problems that a schema cannot say."""
+    yield from _contradictions_of_model(config)
     images = config["images"]
     if images["table"] is not None and images["folder"] is not None:
         yield "images: both `table` and `folder` are given; a table is what a folder is turned into, so give one"
@@ -167,6 +168,23 @@ def _contradictions_of_labels(config: Config) -> Iterator[str]:
                 yield f"reference.ignore_labels: {value} is a label of {name}, too"
             elif not regions and owners.setdefault(value, name) != name:
                 yield f"reference.labels: {value} belongs to {owners[value]} and to {name}; expected one class"
+
+
+def _contradictions_of_model(config: Config) -> Iterator[str]:
+    model, probabilities = config["model"], config["probabilities"]
+    if not model["methods"]:
+        return
+    if config["preset"] is not None:
+        yield "preset: it describes probability files, but `model` makes the probabilities; give one of the two"
+    if probabilities["members"] is not None:
+        yield "probabilities.members: the methods of `model` say how many members there are; expected null"
+    if probabilities["background"] == "complement":
+        yield "probabilities.background: networks give every class; expected `given`"
+    if not model["checkpoints"] and probabilities["kind"] == "regions":
+        yield "model.checkpoints: networks are trained by cross-entropy, so not for kind `regions`; give checkpoints"
+    single = [method for method in model["methods"] if method != "ensemble"]
+    if len(model["checkpoints"]) > 1 and single:
+        yield f"model.checkpoints: {single[0]} takes one, found {len(model['checkpoints'])}; several are an ensemble"
 
 
 def _problems(config: Any, schema: Mapping[str, Any]) -> Iterator[str]:

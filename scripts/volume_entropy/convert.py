@@ -48,6 +48,8 @@ def convert_sample(
     recipe: Mapping[str, Any],
     chunk: int,
     in_place: bool = False,
+    predicted: Reader | None = None,
+    with_members: bool = True,
 ) -> None:
     """Write the probability store of a sample, its mask, reference and atlas included.
 
@@ -68,6 +70,11 @@ def convert_sample(
         Whether the store may refer to sources that are Zarr arrays already, instead of holding a copy. Their numbers
         are the same; what is damaged in them is found when they are read.
 
+    predicted
+        What makes the members in place of files; see `predict.reader`.
+    with_members
+        False: the store names its members, but holds none of them.
+
     Raises
     ------
     DataError
@@ -76,7 +83,7 @@ def convert_sample(
     settings = recipe["settings"]
     n_stored = len(settings["classes"]) - (settings["background"] == "complement")
     with phase("headers"):
-        sources = _open_sources(sample, settings, n_stored)
+        sources = _open_sources(sample, settings, n_stored, predicted)
     x, y, z = sources.geometry.shape
     dtype = np.dtype(settings["dtype"])
     interleaved = any(reader.interleaved for _, _, reader in sources.probabilities)
@@ -95,7 +102,7 @@ def convert_sample(
         ProbabilityWriter(
             output,
             layout=layout,
-            n_members=len(sources.members),
+            n_members=len(sources.members) if with_members else 0,
             n_stored_classes=n_stored,
             dtype=dtype.name,
             attributes=attributes,
@@ -110,7 +117,7 @@ def convert_sample(
             _write_reference(writer, sources.reference, codes, layout)
         if sources.atlas is not None:
             _write_atlas(writer, sources.atlas, layout)
-        for member, first_class, reader in sources.probabilities if place is None else ():
+        for member, first_class, reader in sources.probabilities if with_members and place is None else ():
             for slab in one_ahead(reader.slabs(*layout.slab)):
                 writer.write(member + slab.member, first_class + slab.class_index, slab.z, slab.data, slab.y, slab.x)
         writer.seal({"counts": counts})
@@ -133,13 +140,18 @@ def _attributes(sources: _Sources, recipe: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _open_sources(sample: Sample, settings: Mapping[str, Any], n_stored: int) -> _Sources:
+def _open_sources(
+    sample: Sample, settings: Mapping[str, Any], n_stored: int, predicted: Reader | None = None
+) -> _Sources:
     """Read every header before any voxel, so that what cannot be used is found in milliseconds."""
     wanted = probability_files(sample, settings)
     files = [path for _, paths in wanted for path in paths]
     check_conventions(files, settings)
     probabilities: list[tuple[int, int, Reader]] = []
     members: list[str] = []
+    if predicted is not None:
+        probabilities.append((0, 0, predicted))
+        members += _member_names(None, [predicted], settings)
     for token, paths in wanted:
         n_classes = n_stored if len(paths) == 1 else 1
         readers = [

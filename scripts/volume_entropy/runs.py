@@ -78,5 +78,5 @@ def _summary(results: str, sample: str) -> dict[str, Any]:
 
 def _last_log(sample: str) -> str:
     """The log of the last stage that the sample reached."""
-    logs = [Path(f"logs/{stage}/{sample}.log") for stage in ("convert", "compute_entropy", "render_qc")]
+    logs = [Path(f"logs/{stage}/{sample}.log") for stage in ("convert", "predict", "compute_entropy", "render_qc")]
     return str(next((log for log in reversed(logs) if log.exists()), ""))

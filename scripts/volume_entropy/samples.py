@@ -50,15 +50,17 @@ class Sample:
     atlas: str | None = None
 
 
-def read_samples(path: Path) -> dict[str, Sample]:
+def read_samples(path: Path, *, predicted: bool = False) -> dict[str, Sample]:
     """Read the table; no check beyond its form, so that every job can do it cheaply. See `check_samples`.
+
+    `predicted`: a network makes the probabilities from the column `image`, so that it is the required one.
 
     Raises
     ------
     ConfigError
         The file cannot be read as a tab-separated table with the required columns.
     """
-    table = _read_table(path)
+    table = _read_table(path, predicted)
     base = Path(os.path.abspath(path)).parent
     paths: dict[str, list[str | None]] = {}
     for column in PATH_COLUMNS:
@@ -72,7 +74,14 @@ def read_samples(path: Path) -> dict[str, Sample]:
     }
 
 
-def check_samples(path: Path, schema_path: Path, settings: Mapping[str, Any], group: str | None = None) -> None:
+def check_samples(
+    path: Path,
+    schema_path: Path,
+    settings: Mapping[str, Any],
+    group: str | None = None,
+    *,
+    predicted: bool = False,
+) -> None:
     """Check the whole table at once; only the main process does it.
 
     Parameters
@@ -85,6 +94,8 @@ def check_samples(path: Path, schema_path: Path, settings: Mapping[str, Any], gr
         `config.conversion_settings`: patterns are held against the configured classes and members.
     group
         The column within which outliers are judged, if one is configured.
+    predicted
+        As in `read_samples`.
 
     Raises
     ------
@@ -94,7 +105,12 @@ def check_samples(path: Path, schema_path: Path, settings: Mapping[str, Any], gr
     import yaml
 
     schema = yaml.safe_load(schema_path.read_text(encoding="utf-8"))
-    table = _read_table(path)
+    table = _read_table(path, predicted)
+    if predicted:
+        # What `model` itself needs is checked by it; a column that it adds can be the group.
+        table = table.assign(probabilities="made by a network")
+        if group == "method":
+            group = None
     problems = [*_id_problems(table, schema["properties"]["sample"]), *_pattern_problems(table, settings)]
     problems += _column_problems(table)
     problems += _reference_problems(table, settings)
@@ -107,9 +123,12 @@ def check_samples(path: Path, schema_path: Path, settings: Mapping[str, Any], gr
 def probability_files(sample: Sample, settings: Mapping[str, Any]) -> list[tuple[str | None, list[str]]]:
     """For each member its token and its files: one that holds all classes, or one a class in class order.
 
+    There are none of a sample whose members a network makes.
     A pattern without `{member}` is one member (token None), also where members are configured.
     """
     pattern = sample.probabilities
+    if not pattern:
+        return []
     members = settings["members"] if "{member}" in pattern else [None]
     tokens = settings["tokens"] if "{class}" in pattern else [None]
     return [(member, [_fill(pattern, member, token) for token in tokens]) for member in members]
@@ -165,7 +184,7 @@ def _fill(pattern: str, member: str | None, token: str | None) -> str:
     return _PLACEHOLDER.sub(lambda match: values.get(match[1]) or match[0], pattern)
 
 
-def _read_table(path: Path) -> "pd.DataFrame":
+def _read_table(path: Path, predicted: bool = False) -> "pd.DataFrame":
     import pandas as pd
 
     try:
@@ -175,7 +194,9 @@ def _read_table(path: Path) -> "pd.DataFrame":
         raise ConfigError(f"The samples table {path} does not exist; the config's `samples` names it.") from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, OSError) as error:
         raise ConfigError(f"The samples table {path} cannot be read as tab-separated text: {error}") from None
-    missing = [column for column in ("sample", "probabilities") if column not in table.columns]
+    missing = [
+        column for column in ("sample", "image" if predicted else "probabilities") if column not in table.columns
+    ]
     if missing:
         raise ConfigError(
             f"The samples table {path} has no column {' and no column '.join(missing)}; found "

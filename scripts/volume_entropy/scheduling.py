@@ -1,17 +1,24 @@
 """Where the blocks of a sample are processed: in threads of this process, or by the workers of a Dask cluster."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from . import __version__
-from .blocks import BlockSettings, process_block
+from .blocks import BlockSettings, finish_block, open_block, process_block
 from .joblog import logger
 from .layout import Slices
 from .memory import return_freed_arrays
 from .partials import SampleSums, merge
+from .store import ProbabilityStore
+from .voxelwise import BlockMeasures
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -62,6 +69,39 @@ def run_blocks(
     if scheduler == "threads":
         return _in_threads(probabilities, measures, boxes, settings, threads)
     return _on_cluster(scheduler, probabilities.absolute(), measures.absolute(), boxes, settings)
+
+
+def stream_blocks(
+    store: ProbabilityStore,
+    measures: Path,
+    members: Iterable[NDArray[Any]],
+    settings: BlockSettings,
+    *,
+    threads: int,
+) -> SampleSums:
+    """Process all blocks of a sample whose members are made one after the other, and stored nowhere.
+
+    Parameters
+    ----------
+    store
+        Names the members, and holds what else a sample has.
+    measures
+        As in `run_blocks`.
+    members
+        (class, z, y, x), contiguous, every one another array.
+    """
+    boxes = store.layout.blocks()
+    blocks = [open_block(store, box, settings) for box in boxes]
+    with ThreadPoolExecutor(threads) as pool:
+
+        def add(block: BlockMeasures, part: NDArray[Any]) -> None:
+            block.add(np.ascontiguousarray(part))
+
+        for member in members:
+            list(pool.map(add, blocks, (member[:, z, y, x] for z, y, x in boxes)))
+        finish = partial(finish_block, store, measures=measures, settings=settings)
+        sums = pool.map(lambda block, box: finish(block, box=box), blocks, boxes)
+        return merge(list(sums))
 
 
 def _in_threads(

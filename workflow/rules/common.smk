@@ -18,6 +18,7 @@ from volume_entropy import __version__ as VERSION
 from volume_entropy import config as settings_of
 from volume_entropy import cluster, preflight, runs, scale
 from volume_entropy.errors import ConfigError
+from volume_entropy.model_recipes import Model
 from volume_entropy.samples import (
     check_samples,
     metadata_digest,
@@ -39,6 +40,9 @@ try:
     )
     CONVERSION = settings_of.conversion_settings(CONFIG)
     ENTROPY = settings_of.entropy_settings(CONFIG)
+    # Networks make the members; streamed, there is no store of probabilities and no rule compute_entropy.
+    PREDICTED = bool(CONFIG["model"]["methods"])
+    STREAM = PREDICTED and CONFIG["model"]["stream"]
     # A study of images alone has no table of volumes; where the config names one, it must be there.
     IMAGES = settings_of.image_settings(CONFIG)
     VOLUMES = not IMAGES or "samples" in config or os.path.exists(CONFIG["samples"])
@@ -52,10 +56,20 @@ try:
             CODE / "workflow/schemas/samples.schema.yaml",
             CONVERSION,
             CONFIG["group"],
+            predicted=PREDICTED,
         )
-    SAMPLES = (
-        {} if DISCOVERING or not VOLUMES else read_samples(Path(CONFIG["samples"]))
+    MODEL = Model(
+        CONFIG["model"],
+        (
+            {}
+            if DISCOVERING or not VOLUMES
+            else read_samples(Path(CONFIG["samples"]), predicted=PREDICTED)
+        ),
+        CONVERSION,
     )
+    if PREDICTED and workflow.is_main_process and not DISCOVERING:
+        MODEL.check()
+    SAMPLES = MODEL.cohort
 except ConfigError as error:
     raise WorkflowError(str(error)) from None
 
@@ -63,10 +77,11 @@ REFERENCED = [name for name, sample in SAMPLES.items() if sample.reference is no
 RESULTS, WORK = CONFIG["results"], CONFIG["work"]
 FIGURE_FORMAT = CONFIG["figures"]["format"]
 # Scripts take these from the config, since none changes a number: params would make every sample stale.
-config["storage"], config["results"], config["dask"] = (
+config["storage"], config["results"], config["dask"], config["model"] = (
     CONFIG["storage"],
     RESULTS,
     CONFIG["dask"],
+    CONFIG["model"],
 )
 
 
@@ -87,16 +102,24 @@ def sources_of(sample):
     return source_paths(SAMPLES[sample], CONVERSION)
 
 
+def model_settings(sample):
+    """What a sample's numbers depend on if a network makes its members."""
+    return {"model": MODEL.settings_of(sample)} if PREDICTED else {}
+
+
 @cache
 def conversion_recipe(sample):
-    return recipe(SAMPLES[sample], sources_of(sample), CONVERSION, settings_of.REVISION)
+    settings = {**CONVERSION, **model_settings(sample)}
+    return recipe(SAMPLES[sample], sources_of(sample), settings, settings_of.REVISION)
 
 
 @cache
 def entropy_recipe(sample):
     return {
         **conversion_recipe(sample),
-        "settings": used_settings(SAMPLES[sample], ENTROPY),
+        "settings": used_settings(
+            SAMPLES[sample], {**ENTROPY, **model_settings(sample)}
+        ),
     }
 
 
@@ -199,6 +222,7 @@ def everything(wildcards):
     of_images = image_results() if IMAGES else []
     if not VOLUMES:
         return of_images
+    of_images += model_results() if PREDICTED else []
     lost = [
         f"{RESULTS}/{sample}/maps"
         for sample in SAMPLES

@@ -1,0 +1,157 @@
+"""Summaries of samples that several methods, or one, predicted → a table and a figure that compare the methods."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from .columns import Column
+from .csvtext import csv_text, inert
+from .files import read_json, replaced_when_whole, write_json, write_text
+from .measures import SCHEMA_VERSION
+from .model_recipes import METHOD_COLUMN, SPLIT_COLUMN
+from .samples import Sample
+
+# Means over samples of what stands in subjects.csv.
+MEASURES = ("predictive_entropy_mean", "mutual_information_mean")
+Row = dict[str, Any]
+
+
+def compare_methods(
+    summaries: Sequence[Path],
+    samples: Mapping[str, Sample],
+    table: Path,
+    dictionary: Path,
+    figure: Path,
+    *,
+    column: str | None,
+) -> None:
+    """Write one row a method, split and value of a column, and a figure of the same.
+
+    Parameters
+    ----------
+    summaries
+        Of the samples, in any order; rejected ones are left out, and counted.
+    samples
+        The cohort, whose metadata has the method, the split and the column.
+    table, dictionary, figure
+        Files to write.
+    column
+        The column whose values are compared, or None.
+    """
+    found = {summary["sample"]: summary for summary in map(read_json, summaries)}
+    groups: dict[tuple[str, str, str], list[Row]] = {}
+    for name, sample in samples.items():
+        if name in found:
+            settings = found[name]["recipe"]["settings"]
+            value = "" if column is None else sample.metadata.get(column, "")
+            key = (settings["model"]["method"], sample.metadata.get(SPLIT_COLUMN, ""), value)
+            groups.setdefault(key, []).append(found[name])
+    classes: list[str] = next((s["recipe"]["settings"]["classes"] for s in found.values()), [])
+    rows = [
+        _row(key, members, classes) for key, members in sorted(groups.items(), key=lambda item: _order(item[0], groups))
+    ]
+    _add_ratios(rows)
+    unit = next((s["recipe"]["settings"]["unit"] for s in found.values()), "bit")
+    columns = _columns(unit, column, classes)
+    write_text(table, csv_text(columns, rows))
+    described = {
+        inert(c.name): {key: getattr(c, key) for key in ("description", "unit", "range", "type")} for c in columns
+    }
+    content = {
+        "table": table.name,
+        "description": "One row a method, split and group: means over the samples that could be used.",
+        "schema_version": SCHEMA_VERSION,
+        "empty_cell": "the value does not exist",
+        "columns": described,
+    }
+    _draw(groups, unit, column, figure)
+    write_json(dictionary, content)
+
+
+def _order(key: tuple[str, str, str], groups: Mapping[tuple[str, str, str], Any]) -> tuple[int, int]:
+    """Methods in their order, and groups in that of the samples table."""
+    keys = list(groups)
+    first_of_method = next(index for index, other in enumerate(keys) if other[0] == key[0])
+    return first_of_method, keys.index(key)
+
+
+def _row(key: tuple[str, str, str], summaries: Sequence[Row], classes: Sequence[str]) -> Row:
+    usable = [summary for summary in summaries if summary["status"] == "ok"]
+    row: Row = {METHOD_COLUMN: key[0], SPLIT_COLUMN: key[1], "group": key[2]}
+    row |= {"n_samples": len(usable), "n_rejected": len(summaries) - len(usable)}
+    row |= {name: _mean(summary.get(name) for summary in usable) for name in MEASURES}
+    for index, name in enumerate(classes):
+        row[f"dice_{name}"] = _mean(summary["structures"][index].get("dice") for summary in usable)
+    return row
+
+
+def _mean(values: Any) -> float | None:
+    known = [value for value in values if value is not None]
+    return fmean(known) if known else None
+
+
+def _add_ratios(rows: Sequence[Row]) -> None:
+    """Set each group's mean against that of the first group of the same method and split."""
+    first: dict[tuple[str, str], Row] = {}
+    for row in rows:
+        base = first.setdefault((row[METHOD_COLUMN], row[SPLIT_COLUMN]), row)
+        for name in MEASURES:
+            known = row[name] is not None and base[name]
+            row[name.replace("_mean", "_ratio")] = row[name] / base[name] if known else None
+
+
+def _columns(unit: str, column: str | None, classes: Sequence[str]) -> list[Column]:
+    of_group = "Value of the compared column" if column is None else f"Value of the column {column}"
+    means = {"predictive_entropy": "predictive entropy", "mutual_information": "mutual information"}
+    return [
+        Column(METHOD_COLUMN, "How the members were made"),
+        Column(SPLIT_COLUMN, "Column split of the samples table"),
+        Column("group", of_group),
+        Column("n_samples", "Samples that could be used", "1", "≥ 0", "integer"),
+        Column("n_rejected", "Samples that could not be used", "1", "≥ 0", "integer"),
+        *(Column(f"{name}_mean", f"Mean over samples of {name}_mean", unit, "≥ 0", "number") for name in means),
+        *(
+            Column(
+                f"{name}_ratio",
+                f"The mean {text} over that of the first group of the same method and split",
+                "1",
+                "≥ 0",
+                "number",
+            )
+            for name, text in means.items()
+        ),
+        *(
+            Column(f"dice_{name}", f"Mean over samples of the Dice of {name}", "1", "0 … 1", "number")
+            for name in classes
+        ),
+    ]
+
+
+def _draw(groups: Mapping[tuple[str, str, str], Sequence[Row]], unit: str, column: str | None, path: Path) -> None:
+    """Draw every sample as a point, and each group's mean as a line: methods side by side, groups by colour."""
+    from matplotlib.figure import Figure
+
+    methods = list(dict.fromkeys(key[0] for key in groups))
+    kinds = list(dict.fromkeys(key[1:] for key in groups))
+    figure = Figure(figsize=(8, 4), layout="constrained")
+    panels = figure.subplots(1, 2)
+    for panel, name in zip(panels, MEASURES, strict=True):
+        for place, kind in enumerate(kinds):
+            xs, ys = [], []
+            for index, method in enumerate(methods):
+                centre = index + (place - (len(kinds) - 1) / 2) * 0.8 / len(kinds)
+                found = (summary.get(name) for summary in groups.get((method, *kind), ()))
+                values = [value for value in found if value is not None]
+                xs += [centre] * len(values)
+                ys += values
+                if values:
+                    panel.hlines(fmean(values), centre - 0.1, centre + 0.1, color=f"C{place}")
+            label = " ".join(part for part in kind if part) or "all"
+            panel.plot(xs, ys, "o", color=f"C{place}", alpha=0.6, markersize=4, label=label)
+        panel.set(ylabel=f"{name.removesuffix('_mean').replace('_', ' ')}, mean [{unit}]", ylim=(0, None))
+        panel.set_xticks(range(len(methods)), [method.replace("_", " ") for method in methods])
+        panel.spines[["top", "right"]].set_visible(False)
+    panels[0].legend(frameon=False, title=None if column is None else f"split, {column}")
+    with replaced_when_whole(path) as temporary:
+        figure.savefig(temporary, dpi=120, metadata={"Software": None})

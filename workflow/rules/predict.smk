@@ -1,0 +1,138 @@
+# Images → networks → members. Included where `model` has methods. These rules need the extra `envs/predict.txt`: run
+# the snakemake of .venv-predict. Nothing else imports torch.
+def network_file(network):
+    return f"{RESULTS}/models/{network}.pt"
+
+
+def model_results():
+    """What a run makes of networks besides the samples' own results."""
+    sweep = [f"{RESULTS}/models/posterior_kl.csv"] if MODEL.sweep else []
+    return [f"{RESULTS}/methods.csv", *sweep]
+
+
+@known
+def networks_of(wildcards):
+    """The checkpoints that predict a sample: trained here, or given; those that are given are in the params."""
+    trained = MODEL.networks_of(MODEL.method_of(wildcards.sample))
+    given = [ancient(path) for path in MODEL.settings["checkpoints"]]
+    return [network_file(network) for network in trained] or given
+
+
+@known
+def predicted_sources(wildcards):
+    if STREAM:
+        force_if_stale(summary_of(wildcards.sample))
+    return existing_sources(wildcards)
+
+
+MEASURED = {
+    "measures": directory(f"{WORK}/{{sample}}/measures.zarr"),
+    "summary": summary_of("{sample}"),
+    "maps": directory(f"{RESULTS}/{{sample}}/maps"),
+}
+STORED = {
+    "store": (
+        directory(probability_store("{sample}"))
+        if CONFIG["storage"]["keep_probabilities"]
+        else temp(directory(probability_store("{sample}")))
+    )
+}
+
+
+rule predict:
+    input:
+        sources=predicted_sources,
+        networks=networks_of,
+    output:
+        **(MEASURED if STREAM else STORED),
+    log:
+        "logs/predict/{sample}.log",
+    benchmark:
+        "benchmarks/predict/{sample}.tsv"
+    threads: 2
+    resources:
+        mem_mb=memory(4000),
+        runtime=minutes(per_gib=600),
+    params:
+        recipe=entropy_params if STREAM else conversion_params,
+    script:
+        "../../scripts/predict.py"
+
+
+if MODEL.trains:
+
+    rule train:
+        input:
+            # ancient: what they hold is in the params.
+            train_images=[ancient(image) for image, _ in MODEL.examples["train"]],
+            train_references=[ancient(labels) for _, labels in MODEL.examples["train"]],
+            val_images=[ancient(image) for image, _ in MODEL.examples["val"]],
+            val_references=[ancient(labels) for _, labels in MODEL.examples["val"]],
+        output:
+            network=network_file("{network}"),
+            curves=f"{RESULTS}/models/{{network}}_losses.csv",
+            figure=f"{RESULTS}/models/{{network}}_losses.png",
+            posterior=f"{RESULTS}/models/{{network}}_posterior.csv",
+        log:
+            "logs/train/{network}.log",
+        benchmark:
+            "benchmarks/train/{network}.tsv"
+        wildcard_constraints:
+            network=r"(point|variational)-\d+(_kl-[0-9.e+-]+)?",
+        threads: 2
+        resources:
+            mem_mb=lambda wildcards, attempt: 4000 * attempt,
+            runtime=lambda wildcards, attempt: 240 * attempt,
+        params:
+            recipe=lambda wildcards: MODEL.training_recipe(wildcards.network),
+        script:
+            "../../scripts/train.py"
+
+
+if MODEL.sweep:
+
+    rule compare_posteriors:
+        input:
+            posteriors=[
+                f"{RESULTS}/models/{network}_posterior.csv"
+                for network in ["variational-0", *MODEL.sweep]
+            ],
+        output:
+            table=f"{RESULTS}/models/posterior_kl.csv",
+            figure=f"{RESULTS}/models/posterior_kl.png",
+        log:
+            "logs/compare_posteriors.log",
+        benchmark:
+            "benchmarks/compare_posteriors.tsv"
+        localrule: True
+        params:
+            weights=[
+                CONFIG["model"]["train"]["kl_weight"],
+                *CONFIG["model"]["train"]["kl_sweep"],
+            ],
+            prior=CONFIG["model"]["train"]["prior_std"],
+        script:
+            "../../scripts/compare_posteriors.py"
+
+
+rule compare_methods:
+    input:
+        summaries=[summary_of(sample) for sample in SAMPLES],
+        # ancient: a touched table is no news; its metadata columns are in the params.
+        samples=ancient(CONFIG["samples"]),
+    output:
+        table=f"{RESULTS}/methods.csv",
+        dictionary=f"{RESULTS}/methods.json",
+        figure=f"{RESULTS}/methods.png",
+    log:
+        "logs/compare_methods.log",
+    benchmark:
+        "benchmarks/compare_methods.tsv"
+    localrule: True
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        cohort=cohort(),
+        column=CONFIG["model"]["compare"],
+    script:
+        "../../scripts/compare_methods.py"
