@@ -8,7 +8,7 @@ from array_files import arranged, write_zarr
 from reference import block
 from study import Study, softmax_volume
 
-CHAIN = Counter({"convert": 1, "compute_entropy": 1, "render_qc": 1, "aggregate": 1, "all": 1})
+CHAIN = Counter({"convert": 1, "compute_entropy": 1, "render_qc": 1, "aggregate": 1, "report": 1, "all": 1})
 
 
 def total(p):
