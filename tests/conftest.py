@@ -6,7 +6,19 @@ from hypothesis import settings
 settings.register_profile("here", deadline=None, derandomize=True)
 settings.load_profile("here")
 
+# A worker takes a file at a time, in this order: those that wait for other programs, or are long, come first, so that
+# no worker is left with one of them at the end.
+FIRST = ("cluster", "workflow", "page", "faults")
+
 NO_SLURM = "no Slurm for the cluster tests"
+
+
+def pytest_collection_modifyitems(items):
+    def place(item):
+        folder = item.path.parent.name
+        return FIRST.index(folder) if folder in FIRST else len(FIRST)
+
+    items.sort(key=place)
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -4,6 +4,7 @@ import csv
 import hashlib
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -57,6 +58,19 @@ class Study:
         lines = ["\t".join(columns)]
         lines += ["\t".join(row.get(column, "") for column in columns) for row in self.rows.values()]
         (self.folder / "config/samples.tsv").write_text("\n".join(lines) + "\n")
+
+    def keep(self) -> None:
+        """Remember the whole folder as it is, for `restored`."""
+        shutil.copytree(self.folder, self.folder.with_name(f"{self.folder.name}.kept"))
+
+    def restored(self) -> "Study":
+        """The study as it was kept: the same paths, sizes and times, so that nothing is stale."""
+        shutil.rmtree(self.folder)
+        shutil.copytree(self.folder.with_name(f"{self.folder.name}.kept"), self.folder)
+        config = (self.folder / "config/config.yaml").read_text()
+        study = Study(self.folder, **yaml.safe_load(config))
+        study.rows = dict(self.rows)
+        return study
 
     def command(self, *arguments: str, cores: int = 2) -> list[str]:
         snakemake = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]

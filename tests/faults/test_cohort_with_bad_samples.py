@@ -5,21 +5,28 @@ import pytest
 from study import Study, softmax_volume
 
 
-@pytest.fixture
-def study(tmp_path):
-    """A good sample, a truncated gzip, a volume of NaN, and a file that is not there."""
-    study = Study(tmp_path)
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A good sample, a truncated gzip, a volume of NaN, and a file that is not there, and what a run makes of them."""
+    study = Study(tmp_path_factory.mktemp("cohort") / "study")
     study.add("good", softmax_volume(1))
     cut = study.add("cut", softmax_volume(2))
     cut.write_bytes(cut.read_bytes()[:-200])
     study.add("nan", np.full((5, 4, 3, 4), np.nan, dtype=np.float32))
     study.add("absent")
+    run = study.run()
+    assert run.code == 0, run.output
+    assert "3 rejected, see results/rejected.csv" in run.output
+    study.keep()
     return study
 
 
+@pytest.fixture
+def study(finished):
+    return finished.restored()
+
+
 def test_three_bad_samples_of_four_are_rejected_with_words(study):
-    run = study.run()
-    assert run.code == 0, run.output
     assert [row["sample"] for row in study.table("subjects")] == ["good"]
     rejected = {row["sample"]: row for row in study.table("rejected")}
     assert list(rejected) == ["cut", "nan", "absent"]
@@ -35,7 +42,6 @@ def test_three_bad_samples_of_four_are_rejected_with_words(study):
     for sample in rejected:
         assert (study.folder / f"results/{sample}/{sample}_qc.png").stat().st_size > 0
         assert list((study.folder / f"results/{sample}/maps").glob("*.nii.gz")) == []
-    assert "3 rejected, see results/rejected.csv" in run.output
 
 
 def test_fail_makes_the_exit_code_and_keeps_the_tables_every_time(study):
@@ -51,7 +57,6 @@ def test_fail_makes_the_exit_code_and_keeps_the_tables_every_time(study):
 
 
 def test_a_repaired_file_runs_and_leaves_the_rejected(study):
-    assert study.run().code == 0
     study.add("absent", softmax_volume(4))
     study.add("cut", softmax_volume(5))
     run = study.run()

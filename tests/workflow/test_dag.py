@@ -16,8 +16,8 @@ CHAIN = {"convert": 1, "compute_entropy": 1, "render_qc": 1}
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """A finished cohort of two samples; each test works on a copy."""
-    study = Study(tmp_path_factory.mktemp("finished"))
+    """A finished cohort of two samples."""
+    study = Study(tmp_path_factory.mktemp("cohort") / "study")
     for seed, sample in enumerate(("sub-01", "sub-02")):
         study.add(sample, softmax_volume(seed), site="A")
     run = study.run()
@@ -25,18 +25,13 @@ def finished(tmp_path_factory):
     assert run.jobs == Counter(
         {"convert": 2, "compute_entropy": 2, "render_qc": 2, "aggregate": 1, "report": 1, "all": 1}
     )
+    study.keep()
     return study
 
 
 @pytest.fixture
-def study(finished, tmp_path):
-    shutil.copytree(finished.folder, tmp_path / "study", copy_function=shutil.copy2)
-    copy = Study(tmp_path / "study")
-    copy.rows = dict(finished.rows)
-    copy.write_table()
-    # The copy's sources are other paths than those the results were made from.
-    assert copy.run().code == 0
-    return copy
+def study(finished):
+    return finished.restored()
 
 
 def ran(run):
