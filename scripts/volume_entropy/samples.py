@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 PATH_COLUMNS = ("probabilities", "image", "mask", "reference", "atlas")
 # What a sample has only where its row has it, so that the recipes of the others do not change.
 OPTIONAL_COLUMNS = ("atlas",)
+# Folders of the whole study beside those of its samples, below the config's `results` and `work`.
+STUDY_FOLDERS = ("images", "incomplete", "models", "networks", "passes", "report")
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 
@@ -211,6 +213,11 @@ def _id_problems(table: "pd.DataFrame", rule: Mapping[str, Any]) -> Iterator[str
     for row, name in ids[bad].items():
         yield f"line {int(str(row)) + 2}: sample {name!r} is no id; use only A-Z a-z 0-9 _ and -"
     folded = ids.str.casefold()
+    for row, name in ids[folded.isin(STUDY_FOLDERS)].items():
+        yield (
+            f"line {int(str(row)) + 2}: sample {name!r} has the name of a folder that the study itself needs beside the "
+            f"samples' ({', '.join(STUDY_FOLDERS)}); rename it, to 'sub-{name}' say"
+        )
     for _, same in ids[folded.duplicated(keep=False)].groupby(folded):
         lines = ", ".join(str(row + 2) for row in same.index)
         kind = "stands twice" if same.nunique() == 1 else "differ only in case: some file systems make them one"

@@ -1,5 +1,6 @@
 """The samples table is text, checked as a whole, and never trusted as a path to a shell."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from volume_entropy.errors import ConfigError
 from volume_entropy.samples import (
+    STUDY_FOLDERS,
     Sample,
     check_samples,
     metadata_digest,
@@ -94,6 +96,19 @@ def test_only_plain_ids_pass(tmp_path_factory, name):
         check_samples(path, SCHEMA, SETTINGS)
     else:
         refused(path)
+
+
+def test_no_sample_takes_the_name_of_a_folder_of_the_study(table):
+    """Every folder that a rule, or the end of a run, makes directly below `results` or `work`."""
+    root = SCHEMA.parents[2]
+    code = [*root.glob("workflow/rules/*.smk"), root / "scripts/volume_entropy/runs.py"]
+    text = "".join(path.read_text(encoding="utf-8") for path in code)
+    folders = set(re.findall(r"\{(?:RESULTS|WORK|results)\}/([a-z]+)(?=[/\"])", text)) | {"report", "incomplete"}
+    assert folders == set(STUDY_FOLDERS)
+    for name in (*folders, "Report"):
+        message = refused(table("sample\tprobabilities", "ok\tp", f"{name}\tp"))
+        assert f"line 3: sample '{name}' has the name of a folder" in message
+    check_samples(table("sample\tprobabilities", "report-1\tp"), SCHEMA, SETTINGS)
 
 
 def test_a_member_pattern_needs_configured_members(table):
