@@ -215,8 +215,8 @@ def _id_problems(table: "pd.DataFrame", rule: Mapping[str, Any]) -> Iterator[str
     folded = ids.str.casefold()
     for row, name in ids[folded.isin(STUDY_FOLDERS)].items():
         yield (
-            f"line {int(str(row)) + 2}: sample {name!r} has the name of a folder that the study itself needs beside the "
-            f"samples' ({', '.join(STUDY_FOLDERS)}); rename it, to 'sub-{name}' say"
+            f"line {int(str(row)) + 2}: sample {name!r} has the name of a folder of the whole study (one of "
+            f"{', '.join(STUDY_FOLDERS)}); rename it, to 'sub-{name}' say"
         )
     for _, same in ids[folded.duplicated(keep=False)].groupby(folded):
         lines = ", ".join(str(row + 2) for row in same.index)
