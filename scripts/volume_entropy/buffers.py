@@ -40,7 +40,8 @@ def make_settings(
     quantum
         Step of the stored values, 0 for floats; C/2 steps are always tolerated.
     """
-    rounding = n_classes / 2 * quantum
+    # A header may state any step; float32 ends somewhere, and beyond it a value is infinite.
+    rounding = min(n_classes / 2 * quantum, _LARGEST_FLOAT / 2)
     tolerance = max(VALUE_TOLERANCE if sum_tolerance is None else sum_tolerance, rounding) + ROUNDING_SLACK
     value_high = sum_high = 1 + tolerance
     sum_low = 0.0 if complement else 1 - tolerance

@@ -16,38 +16,21 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr
+from fault_runs import ended
 from files import SHAPE, nifti_bytes, recipe, settings, softmax_field, write_nifti
 from producers import Poison
 from reference import block
 from study import Study, save, softmax_volume
 from valid_samples import VALID, valid
-from volume_entropy.compute_entropy import compute_sample
 from volume_entropy.convert import convert_sample
 from volume_entropy.errors import ConfigError, DataError
-from volume_entropy.files import fingerprint, read_json
+from volume_entropy.files import fingerprint
 from volume_entropy.readers.sources import GzipSource
 from volume_entropy.samples import Sample, check_samples
 from volume_entropy.tables import write_tables
 
 SCHEMA = Path(__file__).parents[2] / "workflow/schemas/samples.schema.yaml"
-ENTROPY = {"unit": "bit", "measures": ["predictive_entropy"], "threshold": 0.5, "maps": ["nifti"]}
 NUMBER = 1e-5
-
-
-def ended(folder: Path, probabilities: str, resolved: dict[str, Any] | None = None, **files: str) -> dict[str, Any]:
-    """The summary of a sample, as the two stages write it; of a rejected one, its code and words."""
-    sample = Sample("s", probabilities, **files)
-    made = recipe(sample, {**(resolved or settings()), **ENTROPY})
-    made["sources"] = [fingerprint(probabilities)]
-    store = folder / "out/p.zarr"
-    try:
-        convert_sample(sample, store, recipe=made, chunk=64, in_place=True)
-    except DataError as error:
-        assert not store.exists()
-        return {"status": "rejected", **vars(error.rejection("convert"))}
-    paths = {"measures_path": folder / "out/m.zarr", "summary_path": folder / "out/s.json"}
-    compute_sample(store, recipe=made, maps_dir=folder / "out/maps", threads=1, **paths)
-    return read_json(folder / "out/s.json")
 
 
 def stored(folder: Path, name: str) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zarr
+from fault_runs import ended
 from files import softmax_field, write_nifti
 from reader_contract import assemble, rejected
 from volume_entropy.readers import open_reader
@@ -78,6 +79,35 @@ def test_the_name_of_an_unknown_codec_is_shortened_and_has_a_place_in_utf_8(tmp_
     message = rejected(str(path)).message
     assert len(message) < 2000
     assert message.encode("utf-8")
+
+
+@pytest.mark.parametrize("value", [0, {}, None, {"must_understand": True}])
+def test_a_field_that_is_not_known_must_say_that_it_need_not_be_understood(tmp_path: Path, value: object) -> None:
+    path = saved(tmp_path, p := softmax_field())
+    metadata = json.loads((path / "zarr.json").read_text())
+    (path / "zarr.json").write_text(json.dumps({**metadata, "attribuibutes": value}))
+    error = rejected(str(path))
+    assert error.code == "header_invalid"
+    assert "attribuibutes" in error.message
+    (path / "zarr.json").write_text(json.dumps({**metadata, "origin": {"must_understand": False}}))
+    np.testing.assert_array_equal(assemble(open_reader(str(path), n_classes=3))[0], p.T)
+
+
+@pytest.mark.parametrize("value", [0, None, [], "x"])
+@pytest.mark.parametrize("place", ["chunk_key_encoding", "bytes", "last"])
+def test_a_configuration_that_is_no_object_is_rejected(tmp_path: Path, place: str, value: object) -> None:
+    path = saved(tmp_path, softmax_field())
+    metadata = json.loads((path / "zarr.json").read_text())
+    codecs = {"bytes": metadata["codecs"][0], "last": metadata["codecs"][-1]}
+    codecs.get(place, metadata["chunk_key_encoding"])["configuration"] = value
+    (path / "zarr.json").write_text(json.dumps(metadata))
+    assert rejected(str(path)).code == "header_invalid"
+
+
+def test_a_step_beyond_what_float32_holds_is_rejected_without_a_warning(tmp_path: Path) -> None:
+    numbers = np.rint(softmax_field() * 1000).astype(np.int16)
+    path = write_nifti(tmp_path / "p.nii", numbers, slope=3e38, inter=0.06, order=">")
+    assert ended(tmp_path, path)["code"] == "too_many_invalid"
 
 
 def test_a_file_without_a_transform_is_centred_on_its_axes_of_space(tmp_path: Path) -> None:

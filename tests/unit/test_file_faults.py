@@ -124,7 +124,7 @@ def test_a_compressed_file_without_gz_in_its_name_is_rejected_with_the_reason(tm
     assert ".gz" in error.remedy
 
 
-@pytest.mark.parametrize("magic", [b"ni1", b"", b"n+9"])
+@pytest.mark.parametrize("magic", [b"ni1", b"", b"n+9", b"n+1\x10"])
 def test_pairs_and_analyze_files_are_rejected(tmp_path: Path, magic: bytes) -> None:
     assert rejected(write_nifti(tmp_path / "p.nii", softmax_field(), magic=magic)).code == "not_this_format"
 

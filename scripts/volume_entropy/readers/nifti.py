@@ -108,7 +108,7 @@ def _read_header(source: Source) -> Any:
     rest = bytearray(kind.template_dtype.itemsize - 4)
     source.readinto(memoryview(rest))
     header = kind(bytes(start + rest), "<" if little else ">", check=False)
-    magic = bytes(header["magic"].item())[:3]
+    magic = bytes(header["magic"].item())  # without the zero bytes that end it
     if magic != _SINGLE_FILE[kind]:
         raise DataError(
             "not_this_format",

@@ -15,6 +15,11 @@ from .zarr_chunks import LARGEST_CHUNK_BYTES, ChunkedArray, Codecs, Index, chain
 
 _LARGEST_FILE = 2**24
 _LONGEST_AXIS = 2**31
+# Of an array in version 3; others must say that they need not be understood.
+_FIELDS = {
+    "zarr_format", "node_type", "shape", "data_type", "chunk_grid", "chunk_key_encoding", "fill_value", "codecs",
+    "attributes", "storage_transformers", "dimension_names",
+}  # fmt: skip
 _NUMBER = "(?:0|[1-9][0-9]{0,8})"
 
 
@@ -178,6 +183,9 @@ def _version_2(path: str, content: dict[str, Any]) -> dict[str, Any]:
 def _version_3(path: str, content: dict[str, Any]) -> dict[str, Any]:
     if content["zarr_format"] != 3 or content["node_type"] != "array":
         raise _invalid(path, f"the format {content['zarr_format']!r} and the node type {content['node_type']!r}")
+    unknown = [key for key in content.keys() - _FIELDS if not _is_optional(content[key])]
+    if unknown:
+        raise _invalid(path, f"the field {min(unknown)[:100]!r}, which must be understood and is not known")
     if content["chunk_grid"]["name"] != "regular":
         raise _invalid(path, f"the chunk grid {content['chunk_grid']['name']!r}")
     if content.get("storage_transformers"):
@@ -215,12 +223,24 @@ def _version_3(path: str, content: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _is_optional(value: Any) -> bool:
+    return isinstance(value, dict) and value.get("must_understand") is False
+
+
+def _configuration(path: str, extension: dict[str, Any]) -> dict[str, Any]:
+    """Return the configuration of a codec or of an encoding; empty where there is none."""
+    configuration = extension.get("configuration", {})
+    if not isinstance(configuration, dict):
+        raise _invalid(path, f"the configuration {configuration!r} of {extension['name']!r}")
+    return configuration
+
+
 def _keys(path: str, encoding: dict[str, Any]) -> tuple[str, str]:
     """Return what stands before and between the numbers in the name of a chunk, in version 3."""
     if encoding["name"] not in ("default", "v2"):
         raise _invalid(path, f"the encoding {encoding['name']!r} of the names of chunks")
     default = encoding["name"] == "default"
-    given = (encoding.get("configuration") or {}).get("separator", "/" if default else ".")
+    given = _configuration(path, encoding).get("separator", "/" if default else ".")
     separator = _separator(path, given)
     return f"c{re.escape(separator)}" if default else "", separator
 
@@ -234,15 +254,16 @@ def _separator(path: str, separator: Any) -> str:
 def _codecs(path: str, listed: list[dict[str, Any]], data_type: Any, n_axes: int) -> Codecs:
     """Read a list of codecs: perhaps one that transposes, one that makes bytes, then others."""
     names = [str(codec["name"]).removeprefix("numcodecs.") for codec in listed]
+    configurations = [_configuration(path, codec) for codec in listed]
     order = tuple(range(n_axes))
     if names[:1] == ["transpose"]:
-        order = tuple(listed[0]["configuration"]["order"])
+        order = tuple(configurations[0]["order"])
         if sorted(order) != list(range(n_axes)):
             raise _invalid(path, f"the order {order} of axes")
-        names, listed = names[1:], listed[1:]
+        names, configurations = names[1:], configurations[1:]
     if names[:1] != ["bytes"]:
         raise _invalid(path, f"the codecs {', '.join(names)}")
-    endian = (listed[0].get("configuration") or {}).get("endian", "little")
+    endian = configurations[0].get("endian", "little")
     if endian not in ("little", "big"):
         raise _invalid(path, f"the byte order {endian!r}")
     return Codecs(plain_zarr_type(path, data_type, endian), order, chain_of(path, names[1:]))
