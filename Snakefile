@@ -67,4 +67,6 @@ onsuccess:
 onerror:
     if not DISCOVERING and VOLUMES:
         recipes = {sample: entropy_recipe(sample) for sample in SAMPLES}
-        runs.salvage(RESULTS, SAMPLES, recipes, CONFIG["group"], logger)
+        runs.salvage(
+            RESULTS, SAMPLES, recipes, CONFIG["group"], FIGURE_FORMAT, logger
+        )

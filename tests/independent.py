@@ -136,7 +136,9 @@ def read_zarr(path: Path) -> Volume:
         attributes = attributes.get("ome", attributes)
         if "multiscales" in attributes:
             image = attributes["multiscales"][0]
-            names = [axis["name"] for axis in image["axes"]]
+            assert all(isinstance(axis["name"], str) for axis in image["axes"])
+            # Any name will do for the axis of channels: it is its type that says what it is.
+            names = ["c" if axis.get("type") == "channel" else axis["name"] for axis in image["axes"]]
             node = node[image["datasets"][0]["path"]]
         else:
             arrays = dict(node.arrays())

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from logging import Logger
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from .files import read_json, remove, write_text
 from .samples import Sample
@@ -16,7 +16,7 @@ from .samples import Sample
 def finish(results: str, samples: Mapping[str, Sample], logger: Logger) -> None:
     """Say what the run left; remove the tables of an earlier, incomplete one."""
     remove(f"{results}/incomplete")
-    states = [_summary(results, sample).get("status") for sample in samples]
+    states = [_read(results, sample).get("status") for sample in samples]
     rejected = states.count("rejected")
     where = f", see {results}/rejected.csv" if rejected else ""
     logger.info(f"{states.count('ok')} samples done, {rejected} rejected{where}")
@@ -39,44 +39,55 @@ def salvage(
     samples: Mapping[str, Sample],
     recipes: Mapping[str, Mapping[str, Any]],
     group: str | None,
+    figure_format: Literal["png", "svg"],
     logger: Logger,
 ) -> None:
-    """Write `failed.csv`, and the tables of the samples that are finished, to `<results>/incomplete`.
+    """Write `failed.csv`, and the tables of the samples that are finished, to `<results>/incomplete`, anew.
 
     Finished are those whose summary was made by today's recipe, in this run or an earlier one: an old number next to
     new ones would be a wrong one.
     """
+    from .score_tables import aggregate_scores
     from .tables import write_tables
 
-    done = [
-        sample
-        for sample in samples
-        if _summary(results, sample).get("recipe") == json.loads(json.dumps(recipes[sample]))
-    ]
+    def finished(sample: str, part: str = "summary") -> bool:
+        return bool(_read(results, sample, part).get("recipe") == json.loads(json.dumps(recipes[sample])))
+
+    done = [sample for sample in samples if finished(sample)]
     failed = [sample for sample in samples if sample not in set(done)]
     folder = Path(results) / "incomplete"
+    remove(folder)
     lines = [f"{sample},{_last_log(sample)}" for sample in failed]
     write_text(folder / "failed.csv", "\n".join(["sample,log", *lines]) + "\n")
     summaries = [_path(results, sample) for sample in done]
     write_tables(summaries, {sample: dict(samples[sample].metadata) for sample in done}, folder, group=group)
+    scored = [sample for sample in done if samples[sample].reference is not None and finished(sample, "scores")]
+    if scored:
+        aggregate_scores(
+            [_path(results, sample, "scores") for sample in scored],
+            [_path(results, sample) for sample in scored],
+            folder / f"scores_cohort.{figure_format}",
+            kind=figure_format,
+        )
     logger.error(
         f"The run is incomplete: {len(done)} of {len(samples)} samples are finished; their tables, and failed.csv, "
         f"which names the log of each of the others, are in {folder}"
     )
 
 
-def _path(results: str, sample: str) -> Path:
-    return Path(f"{results}/{sample}/{sample}_summary.json")
+def _path(results: str, sample: str, part: str = "summary") -> Path:
+    return Path(f"{results}/{sample}/{sample}_{part}.json")
 
 
-def _summary(results: str, sample: str) -> dict[str, Any]:
+def _read(results: str, sample: str, part: str = "summary") -> dict[str, Any]:
     try:
-        return read_json(_path(results, sample))
+        return read_json(_path(results, sample, part))
     except (OSError, ValueError):
         return {}
 
 
 def _last_log(sample: str) -> str:
     """The log of the last stage that the sample reached."""
-    logs = [Path(f"logs/{stage}/{sample}.log") for stage in ("convert", "predict", "compute_entropy", "render_qc")]
+    stages = ("convert", "predict", "compute_entropy", "render_qc", "render_scores")
+    logs = [Path(f"logs/{stage}/{sample}.log") for stage in stages]
     return str(next((log for log in reversed(logs) if log.exists()), ""))

@@ -84,7 +84,8 @@ def write_tables(
     ValueError
         A summary is of no known sample, stands twice, lacks a key, or was made with other settings than the rest.
     """
-    found = _read(summaries, metadata)
+    paths = list(summaries)
+    found = _read(paths, metadata)
     form = _form(found)
     usable = [summary for summary in found if summary["status"] == "ok"]
     rejected = [summary for summary in found if summary["status"] != "ok"]
@@ -110,6 +111,7 @@ def write_tables(
         if wanted:
             _write(folder, name, of_parts, _parts(usable, name), form)
     _remove_old(folder, form)
+    _remove_old_scores(paths, found)
     _write(folder, "review_queue", review_columns(form.unit), queue, form)
     _write(folder, "rejected", rejected_columns(), rejected, form)
     flagged = sum(bool(row["flags"]) for row in queue)
@@ -184,6 +186,14 @@ def _remove_old(folder: Path, form: _Form) -> None:
         for name in () if wanted else names:
             for suffix in ("csv", "json", "png", "svg"):
                 remove(folder / f"{name}.{suffix}")
+
+
+def _remove_old_scores(summaries: Iterable[str | os.PathLike[str]], found: Sequence[Summary]) -> None:
+    """Remove the scores and their figure beside the summary of a sample that no longer has a reference."""
+    without = {summary["sample"] for summary in found if "reference" not in summary["settings"]}
+    for folder in {Path(path).parent for path in summaries}:
+        for suffix in ("json", "png", "svg") if folder.name in without else ():
+            remove(folder / f"{folder.name}_scores.{suffix}")
 
 
 def _parts(usable: Sequence[Summary], name: str) -> Iterator[dict[str, Any]]:

@@ -93,13 +93,15 @@ def test_a_field_that_is_not_known_must_say_that_it_need_not_be_understood(tmp_p
     np.testing.assert_array_equal(assemble(open_reader(str(path), n_classes=3))[0], p.T)
 
 
-@pytest.mark.parametrize("value", [0, None, [], "x"])
-@pytest.mark.parametrize("place", ["chunk_key_encoding", "bytes", "last"])
-def test_a_configuration_that_is_no_object_is_rejected(tmp_path: Path, place: str, value: object) -> None:
+@pytest.mark.parametrize("value", [0, None, [], "x", {"unheard of": 1}])
+@pytest.mark.parametrize("place", ["chunk_grid", "chunk_key_encoding", "bytes", "last"])
+def test_a_configuration_that_is_no_object_or_has_unknown_keys_is_rejected(
+    tmp_path: Path, place: str, value: object
+) -> None:
     path = saved(tmp_path, softmax_field())
     metadata = json.loads((path / "zarr.json").read_text())
     codecs = {"bytes": metadata["codecs"][0], "last": metadata["codecs"][-1]}
-    codecs.get(place, metadata["chunk_key_encoding"])["configuration"] = value
+    codecs.get(place, metadata.get(place))["configuration"] = value
     (path / "zarr.json").write_text(json.dumps(metadata))
     assert rejected(str(path)).code == "header_invalid"
 

@@ -639,7 +639,9 @@ def test_ome_metadata_place_the_voxels_in_mm(tmp_path: Path, version: str) -> No
 
 @pytest.mark.parametrize("change", [
     {"axes": ["c", "z", "y", "x"]}, {"axes": [{"name": "c"}] * 4}, {"axes": [{"name": name} for name in "zyx"]},
-    {"axes": [{"name": name, "unit": "parsec"} for name in "czyx"]}, {"datasets": []}, {"datasets": None},
+    {"axes": [{"name": name, "unit": "parsec"} for name in "czyx"]},
+    {"axes": [{"name": [[]], "type": "channel"}, *({"name": name} for name in "zyx")]},
+    {"datasets": []}, {"datasets": None},
     {"datasets": [{"path": "../scale0", "coordinateTransformations": []}]},
     {"datasets": [{"path": "/etc", "coordinateTransformations": []}]},
     {"datasets": [{"path": "scale0", "coordinateTransformations": [{"type": "scale", "scale": [1, 0, 1, 1]}]}]},
@@ -652,6 +654,12 @@ def test_ome_metadata_place_the_voxels_in_mm(tmp_path: Path, version: str) -> No
 def test_ome_metadata_that_place_nothing_are_rejected(tmp_path: Path, change: dict[str, Any]) -> None:
     path = write_ome(tmp_path / "p.ome.zarr", arranged(softmax_field(), "czyx"), "0.4", "czyx", **change)
     assert rejected(path).code == "header_invalid"
+
+
+def test_an_axis_of_channels_may_have_any_name(tmp_path: Path) -> None:
+    axes = [{"name": "tissue", "type": "channel"}, *({"name": name} for name in "zyx")]
+    path = write_ome(tmp_path / "p.ome.zarr", arranged(softmax_field(), "czyx"), "0.5", "czyx", axes=axes)
+    np.testing.assert_array_equal(read_czyx(path), softmax_field().T)
 
 
 def test_an_axis_of_time_is_not_taken_for_members(tmp_path: Path) -> None:

@@ -81,6 +81,8 @@ def _image(path: str, multiscale: Mapping[str, Any]) -> OmeImage:
     axes, dataset = multiscale["axes"], multiscale["datasets"][0]
     if not all(isinstance(axis, Mapping) for axis in axes):
         raise _invalid(path, "axes without types, as before version 0.4")
+    if not all(isinstance(axis["name"], str) for axis in axes):
+        raise _invalid(path, f"axes with the names {str([axis['name'] for axis in axes])[:200]}")
     order = "".join(_role(axis) for axis in axes)
     roles = order.replace("-", "")
     if len(set(roles)) != len(roles) or not set("yx") <= set(roles):
@@ -111,7 +113,7 @@ def _image(path: str, multiscale: Mapping[str, Any]) -> OmeImage:
 
 
 def _role(axis: Mapping[str, Any]) -> str:
-    return "c" if axis.get("type") == "channel" else _ROLES.get(str(axis["name"]).lower(), "-")
+    return "c" if axis.get("type") == "channel" else _ROLES.get(axis["name"].lower(), "-")
 
 
 def _unit(path: str, axis: Mapping[str, Any]) -> float:

@@ -20,6 +20,13 @@ _FIELDS = {
     "zarr_format", "node_type", "shape", "data_type", "chunk_grid", "chunk_key_encoding", "fill_value", "codecs",
     "attributes", "storage_transformers", "dimension_names",
 }  # fmt: skip
+# What a configuration may have, by the name of its encoding or codec; zarr-python refuses others.
+_KEYS = {
+    "regular": {"chunk_shape"}, "default": {"separator"}, "v2": {"separator"}, "transpose": {"order"},
+    "bytes": {"endian"}, "gzip": {"level"}, "zstd": {"level", "checksum"},
+    "blosc": {"typesize", "cname", "clevel", "shuffle", "blocksize"},
+    "sharding_indexed": {"chunk_shape", "codecs", "index_codecs", "index_location"},
+}  # fmt: skip
 _NUMBER = "(?:0|[1-9][0-9]{0,8})"
 
 
@@ -191,12 +198,12 @@ def _version_3(path: str, content: dict[str, Any]) -> dict[str, Any]:
     if content.get("storage_transformers"):
         raise _invalid(path, "storage transformers")
     shape = _lengths(path, content["shape"])
-    shard = chunk = _lengths(path, content["chunk_grid"]["configuration"]["chunk_shape"], len(shape))
+    shard = chunk = _lengths(path, _configuration(path, content["chunk_grid"])["chunk_shape"], len(shape))
     codecs, index, at_end = content["codecs"], None, True
     if codecs[0]["name"] == "sharding_indexed":
         if len(codecs) != 1:
             raise _invalid(path, "codecs behind its shards")
-        sharding = codecs[0]["configuration"]
+        sharding = _configuration(path, codecs[0])
         chunk = _lengths(path, sharding["chunk_shape"], len(shape))
         if any(outer % inner for outer, inner in zip(shard, chunk, strict=True)):
             raise _invalid(path, f"chunks {chunk} that do not divide its shards {shard}")
@@ -228,10 +235,13 @@ def _is_optional(value: Any) -> bool:
 
 
 def _configuration(path: str, extension: dict[str, Any]) -> dict[str, Any]:
-    """Return the configuration of a codec or of an encoding; empty where there is none."""
+    """Return the configuration of a codec, an encoding or a grid; empty where there is none."""
     configuration = extension.get("configuration", {})
     if not isinstance(configuration, dict):
         raise _invalid(path, f"the configuration {configuration!r} of {extension['name']!r}")
+    unknown = configuration.keys() - _KEYS.get(extension["name"], configuration.keys())
+    if unknown:
+        raise _invalid(path, f"{min(unknown)[:100]!r} in the configuration of {extension['name']!r}")
     return configuration
 
 
