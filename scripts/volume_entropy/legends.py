@@ -73,7 +73,7 @@ class Footer:
         """Left edge and line of every key."""
         places, x, line = [], 0.0, 0
         for key in self.keys:
-            needed = text_width(key.label, 8.5, self.unit) + 34 * self.unit
+            needed = text_width(key.label, 8.5, self.unit) + 42 * self.unit
             if x and x + needed > self.place.width:
                 x, line = 0.0, line + 1
             places.append((x, line))

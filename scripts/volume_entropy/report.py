@@ -177,10 +177,9 @@ def _facts(subjects: Table, settings: Mapping[str, Any]) -> dict[str, str]:
     """Say what the cohort is, for the page's head."""
     several = "regions" if settings["kind"] == "regions" else "classes"
     return {
-        "measures": ", ".join(name.replace("_", " ") for name in measures_of(subjects)),
+        f"measures, in {settings['unit']}": ", ".join(name.replace("_", " ") for name in measures_of(subjects)),
         several: ", ".join(settings["classes"]),
         "members a sample": span(subjects.texts("n_members")),
-        "unit": settings["unit"],
     }
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from .errors import Rejection
+from .figures import number, rejection_page
 from .files import read_json
 from .joblog import phase
 from .kernels import VALUE_BITS
@@ -64,7 +65,6 @@ def render_scores(
     content = write_scores(scores_path, store, summary, recipe)
     with phase("imports"):
         from .canvas import plain_style
-        from .figures import rejection_page
         from .score_files import from_json
     with plain_style(), phase("figure"):
         if isinstance(store, Rejection):
@@ -118,7 +118,7 @@ def score_page(title: str, tasks: Sequence[ScoreSums], classes: Sequence[str], k
 
 
 def _headline(scores: dict[str, Any], kind: str) -> str:
-    parts = [f"{scores['n_scored_voxels']:,}".replace(",", "\u2009") + " voxels scored"]
+    parts = [f"{number(int(scores['n_scored_voxels']))} voxels scored"]
     if kind == "regions":
         parts.append("means over the regions")
     for name, words in (
@@ -212,7 +212,7 @@ def _draw_histogram(axes: Any, tasks: Sequence[ScoreSums], top: float, unit: str
             shares = heights / heights.sum()
             lowest = min(lowest, float(shares[shares > 0].min()))
             axes.stairs(shares, edges, color=colour, fill=True, alpha=0.3)
-            axes.stairs(shares, edges, color=colour, linewidth=1.3, label=f"{name} ({int(heights.sum()):,})")
+            axes.stairs(shares, edges, color=colour, linewidth=1.3, label=f"{name} ({number(int(heights.sum()))})")
     axes.set_yscale("log")
     axes.yaxis.set_major_formatter(lambda share, _: f"{share:g}")
     axes.set(xlim=(0, top), ylim=(max(lowest / 2, 1e-9), 1.5))

@@ -30,7 +30,7 @@ def test_every_sample_has_its_picture_in_the_order_of_the_queue(looked):
     with (looked.page.parent / "review_queue.csv").open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
     assert looked.texts("#sheet strong") == [row["sample"] for row in rows]
-    assert looked.texts("#sheet .reason") == [row["reason"] for row in rows]
+    assert looked.texts("#sheet .reason") == [row["reason"].replace("mm^3", "mm³") for row in rows]
     sources = looked.js("return [...document.querySelectorAll('#sheet img')].map((i) => i.getAttribute('src'))")
     assert sources == [f"{row['sample']}/{row['sample']}_thumb.png" for row in rows]
     assert rows[0]["sample"] == "sub-03"
@@ -99,6 +99,13 @@ def test_the_ring_lies_on_the_mark(looked):
     )
     assert near[0] < 1.5
     assert near[1] == "sub-04"
+    # What is drawn is its ::before: as far to the left of that place, and above it, as to the right and below.
+    drawn = looked.js(
+        "const s = getComputedStyle(document.querySelector('#plots .ring'), '::before');"
+        "const edge = s.boxSizing === 'border-box' ? 0 : parseFloat(s.borderLeftWidth);"
+        "return [s.left, s.top].map((v) => parseFloat(v) + parseFloat(s.width) / 2 + edge)"
+    )
+    assert drawn == [0, 0]
 
 
 def test_everything_can_be_reached_by_keyboard(looked):

@@ -17,7 +17,7 @@
       element("strong", {}, ids[i]),
       flags ? element("span", { className: "flags" }, `◆ ${flags}`) : null,
       picture,
-      element("span", { className: "reason" }, VE.inQueue("reason", i)),
+      element("span", { className: "reason" }, VE.reason(i)),
       element("span", { className: "where" }, VE.where(i)));
     button.classList.toggle("open", i === state.selected);
     return element("li", {}, button);

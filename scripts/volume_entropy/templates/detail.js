@@ -32,7 +32,7 @@
     const source = `${id}/${id}_qc.${data.figureFormat}`;
     part("title").textContent = id;
     part("rank").textContent = `${VE.placeInQueue[i] + 1} of ${ids.length} in the review queue`;
-    part("reason").textContent = VE.inQueue("reason", i);
+    part("reason").textContent = VE.reason(i);
     part("place").replaceChildren(...place(i));
     part("values").replaceChildren(...data.columns.filter((column) => column.name !== "sample" && column.cells[i] !== "")
       .flatMap((column) => pair(VE.withUnit(column.name), VE.readable(column.name, i))));

@@ -51,10 +51,11 @@ window.VE = (() => {
   const flagged = (sample) => inQueue("flags", sample) !== "";
   /** `entropy_high;class_volume` in words. */
   const flagWords = (sample) => inQueue("flags", sample).replace(/_/g, " ").replace(/;/g, ", ");
+  const reason = (sample) => inQueue("reason", sample).replace(/mm\^3/g, "mm³");
   const titleOf = (name) => name.replace(/_/g, " ");
   const withUnit = (name) => {
     const unit = byName.get(name).unit;
-    return unit && unit !== "1" ? `${titleOf(name)} (${unit})` : titleOf(name);
+    return unit && unit !== "1" ? `${titleOf(name)} (${unit.replace("mm^3", "mm³")})` : titleOf(name);
   };
 
   const on = (event, listener) => listeners[event].push(listener);
@@ -142,6 +143,6 @@ window.VE = (() => {
   }
 
   setUpFilters();
-  return { data, byName, ids, state, element, escaped, values, readable, inQueue, flagged, flagWords, placeInQueue,
+  return { data, byName, ids, state, element, escaped, values, readable, inQueue, reason, flagged, flagWords, placeInQueue,
     titleOf, withUnit, on, select, group, csv };
 })();

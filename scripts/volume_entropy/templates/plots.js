@@ -50,7 +50,7 @@
     return {
       x: (i) => places.get(column.cells[i]) + WIDTH * jitter(i), groups, wide: WIDTH, below: upright ? 66 : 120,
       axis: { tickvals: groups.map((g) => g[2]), range: [-0.6, n - 0.4], zeroline: false,
-        tickangle: upright ? 0 : -90, tickfont: { size: n > 24 ? 9 : 12 }, title: { text: VE.escaped(name) },
+        tickangle: upright ? 0 : -90, tickfont: { size: n > 24 ? 9 : upright && n > 4 ? 10.5 : 12 }, title: { text: VE.escaped(name) },
         ticktext: groups.map((g) => `${VE.escaped(short(g[0]))}${upright ? "<br>n = " : " · "}${g[1].length}`) },
     };
   }
@@ -130,12 +130,16 @@
     const { data: drawn, shapes } = traces(chart.name, places);
     chart.places = places;
     chart.kept = new Set(state.kept);
+    const values = VE.values(chart.name);
+    const first = values[state.kept.find((i) => !Number.isNaN(values[i]))];
+    // Of one value alone Plotly would show its last digits.
+    const single = first > 0 && state.kept.every((i) => Number.isNaN(values[i]) || values[i] === first);
     // Fixed margins: with automatic ones every plot is drawn twice.
     const layout = { ...BASE, shapes, height: 310, margin: { ...BASE.margin, b: places.below },
       xaxis: { gridcolor: COLOURS.grid, zeroline: false, ...places.axis },
       yaxis: { title: { text: byName.get(chart.name).unit === "1" ? "" : VE.escaped(byName.get(chart.name).unit || "") },
-        gridcolor: COLOURS.grid, zerolinecolor: COLOURS.grid, exponentformat: "SI",
-        rangemode: VE.values(chart.name).some((value) => value < 0) ? "normal" : "nonnegative" } };
+        gridcolor: COLOURS.grid, zerolinecolor: COLOURS.grid, exponentformat: "SI", ...(single ? { range: [0, 2 * first] } : {}),
+        rangemode: values.some((value) => value < 0) ? "normal" : "nonnegative" } };
     Plotly.react(chart.target, drawn, layout, CONFIG);
     const count = state.kept.length;
     chart.target.setAttribute("aria-label", `${VE.withUnit(chart.name)} of ${count} samples` +
@@ -214,7 +218,7 @@
     const given = data.sections[target.dataset.section][Number(target.dataset.plot)];
     const drawIt = (chart) => {
       chart.stale = false;
-      Plotly.newPlot(target, given.data, { ...BASE, height: 340, ...given.layout }, CONFIG);
+      Plotly.newPlot(target, given.data, { ...BASE, height: 340, margin: { ...BASE.margin, b: 52 }, ...given.layout }, CONFIG);
       target.on("plotly_click", (event) => {
         const sample = ids.indexOf(event.points[0].customdata);
         if (sample >= 0) VE.select(sample);
