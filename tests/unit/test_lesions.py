@@ -5,10 +5,12 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from files import write_nifti
 from sample_store import AFFINE, SHAPE, VOXEL, SampleStore, random_mask, region_members, softmax_members
 from scipy import ndimage
 from volume_entropy.layout import Layout
 from volume_entropy.measure_store import open_measures
+from volume_entropy.memory import lesion_mib
 
 CONNECTIVITIES = {6: 1, 18: 2, 26: 3}
 
@@ -81,6 +83,12 @@ def test_every_component_is_found_and_measured(name, tmp_path):
             if len(sample.p) > 1:
                 assert row["structural_uncertainty"] == true["doubt"]
                 assert 0 <= row["mutual_information_mean"] <= row["predictive_entropy_mean"]
+
+
+def test_a_cluster_is_asked_for_the_memory_of_the_volume(tmp_path):
+    path = write_nifti(tmp_path / "p.nii", np.zeros((64, 128, 128, 2), np.uint8))
+    assert lesion_mib(path) == 12
+    assert lesion_mib(str(tmp_path / "absent.nii")) == 0
 
 
 def test_no_component_gives_no_row(tmp_path):

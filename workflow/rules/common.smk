@@ -18,6 +18,7 @@ from volume_entropy import __version__ as VERSION
 from volume_entropy import config as settings_of
 from volume_entropy import cluster, preflight, runs, scale
 from volume_entropy.errors import ConfigError
+from volume_entropy.memory import lesion_mib
 from volume_entropy.model_recipes import Model
 from volume_entropy.samples import (
     check_samples,
@@ -159,11 +160,17 @@ def existing_sources(wildcards):
     ]
 
 
-def memory(constant, per_thread=0):
-    """MiB of a stage: the constant peak and a block a thread, more with each attempt."""
-    return known(
-        lambda wildcards, attempt, threads: (constant + per_thread * threads) * attempt
-    )
+def memory(constant):
+    """MiB of a stage, more with each attempt."""
+    return known(lambda wildcards, attempt: constant * attempt)
+
+
+@known
+def entropy_memory(wildcards, attempt, threads):
+    """Per thread one block, all classes of one member; lesions are found in the whole volume."""
+    wanted = CONFIG["lesions"]["classes"]
+    lesions = lesion_mib(sources_of(wildcards.sample)[0]) if wanted else 0
+    return (600 + 100 * threads + lesions) * attempt
 
 
 def minutes(per_gib):

@@ -16,8 +16,7 @@ rule compute_entropy:
         "../../envs/environment.yaml"
     threads: 2
     resources:
-        # Per thread one block, all classes of one member.
-        mem_mb=memory(600, per_thread=100),
+        mem_mb=entropy_memory,
         runtime=minutes(per_gib=20),
     params:
         recipe=entropy_params,
