@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
 from ..canvas import ACCENT, BACKGROUND, MUTED, PLAIN, WARNING, plain_style, png
@@ -138,6 +139,10 @@ def draw_losses(rows: Rows, path: str | os.PathLike[str], *, ylabel: str) -> Non
             if row["best"]:
                 axes.plot(row["epoch"], row["validation_loss"], "o", color=PLAIN, label=f"kept: epoch {row['epoch']}")
         axes.set_yscale("log")
+        # Plain digits: the style has no mathematics in it.
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter(NullFormatter())
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         _legend(axes, columns=1)
 
 

@@ -7,12 +7,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import NDArray
+
 from ..errors import DataError
 from ..files import read_json, replaced_when_whole, write_json
 from ..joblog import logger, phase
 from ..tables import measure_entries, write_table
 from .columns import class_count_columns, image_columns, pass_columns, rejected_image_columns, score_columns
 from .folder import class_counts, read_folder, read_images, write_images
+from .predictions import Predictions
 from .rows import Measured, measure_images, pass_rows
 from .table import STAGE, read_table
 
@@ -137,8 +140,6 @@ def show_passes(
     images
         What `collect_images` wrote, if there was a folder: the picture then stands beside its passes.
     """
-    from .charts import draw_passes
-
     chosen = _chosen(table, show)
     collected = None if images is None else read_images(images)
     with replaced_when_whole(output) as folder:
@@ -152,11 +153,28 @@ def show_passes(
                 if collected is not None:
                     picture = collected.pixels[collected.images.tolist().index(name)]
                 stem = f"{method}_rank-{rank}_{_file_name(name)}_passes"
-                rows = pass_rows(predictions, name, unit=unit, sum_tolerance=sum_tolerance)
-                title = f"{name} | {method.replace('_', ' ')}"
-                draw_passes(rows, predictions.classes, folder / f"{stem}.png", title=title, picture=picture)
-                columns = pass_columns(predictions.classes, unit)
-                write_table(folder, stem, f"Class probabilities of {name}, pass by pass.", columns, rows, {})
+                write_passes(folder, stem, method, predictions, name, picture, unit=unit, sum_tolerance=sum_tolerance)
+
+
+def write_passes(
+    folder: Path,
+    stem: str,
+    method: str,
+    predictions: Predictions,
+    image: str,
+    picture: NDArray[Any] | None,
+    *,
+    unit: str,
+    sum_tolerance: float | None,
+) -> None:
+    """Write the passes of one image as `<stem>.csv`, `.json` and `.png`; the picture, if known, stands beside them."""
+    from .charts import draw_passes
+
+    rows = pass_rows(predictions, image, unit=unit, sum_tolerance=sum_tolerance)
+    title = f"{image} | {method.replace('_', ' ')}"
+    draw_passes(rows, predictions.classes, folder / f"{stem}.png", title=title, picture=picture)
+    columns = pass_columns(predictions.classes, unit)
+    write_table(folder, stem, f"Class probabilities of {image}, pass by pass.", columns, rows, {})
 
 
 def _chosen(table: PathLike, show: int | Sequence[str]) -> dict[str, list[tuple[int, str]]]:
