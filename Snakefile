@@ -8,6 +8,10 @@ configfile: "config/config.yaml"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/resources.smk"
+include: "workflow/rules/targets.smk"
+include: "workflow/rules/preflight.smk"
+include: "workflow/rules/members.smk"
 include: "workflow/rules/render_qc.smk"
 include: "workflow/rules/score.smk"
 include: "workflow/rules/aggregate.smk"

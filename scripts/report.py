@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 from volume_entropy.joblog import logged_to
-from volume_entropy.report import write_report
+from volume_entropy.report import write_report, write_sections
 from volume_entropy.report_sections import further_sections
 
 if TYPE_CHECKING:
@@ -15,11 +15,16 @@ with logged_to(snakemake.log[0]):
     # No input: another checkout has another path, and the version is among the params.
     citation = Path(snakemake.scriptdir).parent / "CITATION.cff"
     tables = Path(snakemake.output.page).parent
-    write_report(
-        tables,
-        snakemake.output.page,
-        snakemake.output.assets,
-        **snakemake.params.shown,
-        citation=yaml.safe_load(citation.read_text(encoding="utf-8")),
-        sections=further_sections(tables),
-    )
+    page, assets, sections = snakemake.output.page, snakemake.output.assets, further_sections(tables)
+    if snakemake.params.shown is None:
+        title = "Uncertainty of classified images"
+        write_sections(page, assets, title=title, version=snakemake.params.version, sections=sections)
+    else:
+        write_report(
+            tables,
+            page,
+            assets,
+            **snakemake.params.shown,
+            citation=yaml.safe_load(citation.read_text(encoding="utf-8")),
+            sections=sections,
+        )

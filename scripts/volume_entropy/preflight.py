@@ -3,8 +3,9 @@
 import csv
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,33 @@ from .errors import ConfigError
 from .files import read_json
 
 logger = logging.getLogger("volume_entropy")
+
+# What networks need beyond the core: the packages of envs/predict.txt that the library imports.
+EXTRA = ("torch", "monai", "bayesian_torch")
+
+
+def check_extra(keys: Sequence[str], modules: Sequence[str] = EXTRA) -> None:
+    """Refuse a config that needs networks where the packages for them are not installed.
+
+    Parameters
+    ----------
+    keys
+        The config's keys that need them.
+    modules
+        Their names, as they are imported; none is imported here.
+
+    Raises
+    ------
+    ConfigError
+        Naming what is missing, and the command that installs it.
+    """
+    missing = [name for name in modules if find_spec(name) is None]
+    if missing:
+        raise ConfigError(
+            f"{' and '.join(keys)} need networks, and {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not "
+            "installed here. In the clone, `make env-predict` installs them into .venv-predict; then run "
+            ".venv-predict/bin/snakemake with the same arguments."
+        )
 
 
 def check(recipes: Mapping[str, Mapping[str, Any]], tables: tuple[str, str]) -> set[str]:

@@ -13,7 +13,7 @@ that makes a `Section` from the folder of the tables, or None where it has nothi
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from .report_data import Table, counts, measures_of, overview, page_data, read_t
 from .report_methods import methods
 
 if TYPE_CHECKING:
+    from jinja2 import Environment
     from markupsafe import Markup
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -119,11 +120,62 @@ def write_report(
     ValueError
         A table and its dictionary differ, or two sections have one anchor.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
     subjects, queue, rejected = (read_table(tables, name) for name in ("subjects", "review_queue", "rejected"))
     data = page_data(subjects, queue, group=group, figure_format=figure_format)
     data["sections"] = _plots_of(sections)
+    environment = _environment()
+    html = environment.get_template("report.html.j2").render(
+        data=data,
+        counts=counts(subjects, queue, rejected),
+        facts=_facts(subjects, settings),
+        overview=overview(subjects),
+        rejected=rejected.rows,
+        figure_format=figure_format,
+        sections=sections,
+        methods=methods(settings, group=group, n_members=_most_members(subjects), citation=citation),
+        scripts=[Path(name).name for name in SCRIPTS],
+        styles=[Path(name).name for name in STYLES],
+        assets=Path(assets).name,
+    )
+    _write_page(page, html, assets, (*SCRIPTS, *STYLES))
+
+
+def write_sections(
+    page: str | os.PathLike[str],
+    assets: str | os.PathLike[str],
+    *,
+    title: str,
+    version: str,
+    sections: Sequence[Section],
+) -> None:
+    """Write a page of sections alone, without scripts: that of a study without volumes.
+
+    Parameters
+    ----------
+    page, assets
+        As in `write_report`.
+    title, version
+        Its heading; the version of this workflow.
+    sections
+        In their order; their plots are left out.
+    """
+    html = (
+        _environment()
+        .get_template("sections.html.j2")
+        .render(
+            title=title,
+            version=version,
+            sections=[replace(section, plots=()) for section in sections],
+            styles=[Path(name).name for name in STYLES],
+            assets=Path(assets).name,
+        )
+    )
+    _write_page(page, html, assets, STYLES)
+
+
+def _environment() -> "Environment":
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -139,22 +191,14 @@ def write_report(
         "separators": (",", ":"),
     }
     environment.filters["number"] = _number
-    html = environment.get_template("report.html.j2").render(
-        data=data,
-        counts=counts(subjects, queue, rejected),
-        facts=_facts(subjects, settings),
-        overview=overview(subjects),
-        rejected=rejected.rows,
-        figure_format=figure_format,
-        sections=sections,
-        methods=methods(settings, group=group, n_members=_most_members(subjects), citation=citation),
-        scripts=[Path(name).name for name in SCRIPTS],
-        styles=[Path(name).name for name in STYLES],
-        assets=Path(assets).name,
-    )
+    return environment
+
+
+def _write_page(page: str | os.PathLike[str], html: str, assets: str | os.PathLike[str], files: Sequence[str]) -> None:
+    """Write scripts and styles, then the page that names them."""
     with replaced_when_whole(assets) as folder:
         folder.mkdir()
-        for name in (*SCRIPTS, *STYLES):
+        for name in files:
             shutil.copyfile(TEMPLATES / name, folder / Path(name).name)
     write_text(page, html)
 

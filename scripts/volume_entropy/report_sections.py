@@ -4,10 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from .report import Section
+from .report_predictions import image_section, method_section
 from .report_scores import score_section
 
 # A maker takes the folder of the tables and gives its section, or None where its tables do not exist.
-MAKERS: tuple[Callable[[Path], Section | None], ...] = (score_section,)
+MAKERS: tuple[Callable[[Path], Section | None], ...] = (score_section, method_section, image_section)
 
 
 def further_sections(tables: Path) -> list[Section]:

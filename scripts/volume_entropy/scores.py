@@ -92,7 +92,7 @@ def task_scores(sums: ScoreSums) -> dict[str, Score]:
             f"classwise_{name}": mean_of(column)
             for name, column in zip(CALIBRATION, zip(*by_class, strict=True), strict=True)
         },
-        "error_auroc": _auroc(ascending, right, wrong),
+        "error_auroc": auroc(ascending, right, wrong),
         "error_auprc": _average_precision(ascending, wrong),
         "aurc": risk[0],
         "eaurc": risk[1],
@@ -192,8 +192,16 @@ def _trapezoid(values: Sequence[float]) -> float:
     return math.fsum([values[0] / 2, *values[1:-1], values[-1] / 2]) / (N_FILTERS - 1)
 
 
-def _auroc(ascending: Sequence[tuple[int, int]], right: int, wrong: int) -> Score:
-    """Share of pairs of a wrong and a right voxel in which the wrong one is the less certain; ties count half."""
+def auroc(ascending: Sequence[tuple[int, int]], right: int, wrong: int) -> Score:
+    """Share of pairs of a wrong and a right voxel, or image, in which the wrong one is the less certain.
+
+    Parameters
+    ----------
+    ascending
+        How many right and wrong ones have each uncertainty, from the lowest; equal ones count half.
+    right, wrong
+        How many there are; without either the share does not exist.
+    """
     below, pairs = 0, 0
     for n_right, n_wrong in ascending:
         pairs += n_wrong * (2 * below + n_right)

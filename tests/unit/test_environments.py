@@ -4,6 +4,7 @@ import re
 import tomllib
 from pathlib import Path
 
+import pytest
 import yaml
 from packaging.requirements import Requirement
 
@@ -12,6 +13,7 @@ CONDA_NAMES = {
     "dask-core": "dask",
     "matplotlib-base": "matplotlib",
     "python-isal": "isal",
+    "pytorch": "torch",
     "snakemake-minimal": "snakemake",
 }
 
@@ -22,11 +24,17 @@ def pinned(name):
     return dict(pins)
 
 
-def test_conda_has_the_versions_of_the_lock():
-    environment = yaml.safe_load((ROOT / "envs/environment.yaml").read_text())
-    pins = pinned("requirements.txt")
+@pytest.mark.parametrize(
+    ("environment", "locks"),
+    [("environment.yaml", ["requirements.txt"]), ("predict.yaml", ["requirements.txt", "predict.txt"])],
+)
+def test_conda_has_the_versions_of_the_lock(environment, locks):
+    pins = {name: version for lock in locks for name, version in pinned(lock).items()}
+    *dependencies, last = yaml.safe_load((ROOT / "envs" / environment).read_text())["dependencies"]
     found = {}
-    for dependency in environment["dependencies"]:
+    for dependency in [*dependencies, *(last["pip"] if isinstance(last, dict) else [last])]:
+        if dependency == "pip":
+            continue
         name, version = re.fullmatch(r"([\w-]+) [=>]=(.+)", dependency).groups()
         if name != "python":
             found[CONDA_NAMES.get(name, name)] = version

@@ -72,3 +72,9 @@ def test_a_store_of_another_recipe_is_stale_and_none_is_not(tmp_path):
     assert not preflight.store_is_stale(str(store), made("a", tolerance=0.5))
     (store / "zarr.json").write_text("{")
     assert preflight.store_is_stale(str(store), made("a"))
+
+
+def test_a_config_that_needs_networks_is_refused_where_they_are_not_installed():
+    preflight.check_extra(["model.methods"], ["json", "csv"])
+    with pytest.raises(ConfigError, match=r"model\.methods and images\.folder need .*no_such.*make env-predict"):
+        preflight.check_extra(["model.methods", "images.folder"], ["json", "no_such_package"])

@@ -33,19 +33,24 @@ def ran(run):
 
 
 def test_a_table_alone_is_a_study_and_is_measured_once(study):
-    assert ran(study.run()) == {"measure_images", "show_passes"}
+    assert ran(study.run()) == {"measure_images", "show_passes", "report"}
     assert len(study.table("images")) == 12
     assert study.table("images_rejected") == []
     assert len(list((study.folder / "results/passes").glob("*.png"))) == 2
     assert not (study.folder / "results/subjects.csv").exists()
+    first = min(study.table("images"), key=lambda row: int(row["rank"]))["image"]
+    page = (study.folder / "results/report.html").read_text()
+    assert f'<th scope="row">{first}</th>' in page and "<script" not in page
     assert ran(study.run()) == set()
     # Other settings and other content are news; a picture more is news for the pictures alone.
     study.configure(images={"table": "members.csv", "show": ["i03"]})
     assert ran(study.run()) == {"show_passes"}
     study.configure(images={"table": "members.csv", "show": ["i03"]}, entropy={"unit": "nat"})
-    assert ran(study.run()) == {"measure_images", "show_passes"}
+    assert ran(study.run()) == {"measure_images", "show_passes", "report"}
     write_table(study.folder / "members.csv", spoil={4})
-    assert ran(study.run()) == {"measure_images", "show_passes"}
+    assert ran(study.run()) == {"measure_images", "show_passes", "report"}
+    page = (study.folder / "results/report.html").read_text()
+    assert "i04" in page and "not_probabilities" in page and 'src="image_scores.png"' in page
     assert [row["image"] for row in study.table("images_rejected")] == ["i04"]
     assert len(study.table("images")) == 11
     assert study.leftovers() == []

@@ -70,6 +70,20 @@ try:
     )
     if PREDICTED and workflow.is_main_process and not DISCOVERING:
         MODEL.check()
+    NETWORKS = [
+        key
+        for key, used in (
+            ("model.methods", PREDICTED),
+            ("images.folder", IMAGES and IMAGES["folder"] is not None),
+        )
+        if used
+    ]
+    # With conda, jobs have an environment of their own.
+    OWN_ENVIRONMENT = "conda" in map(
+        str, workflow.deployment_settings.deployment_method
+    )
+    if NETWORKS and workflow.is_main_process and not (DISCOVERING or OWN_ENVIRONMENT):
+        preflight.check_extra(NETWORKS)
     SAMPLES = MODEL.cohort
 except ConfigError as error:
     raise WorkflowError(str(error)) from None
@@ -160,105 +174,6 @@ def existing_sources(wildcards):
     ]
 
 
-def memory(constant):
-    """MiB of a stage, more with each attempt."""
-    return known(lambda wildcards, attempt: constant * attempt)
-
-
-@known
-def entropy_memory(wildcards, attempt, threads):
-    """Per thread one block, all classes of one member; lesions are found in the whole volume."""
-    wanted = CONFIG["lesions"]["classes"]
-    lesions = lesion_mib(sources_of(wildcards.sample)[0]) if wanted else 0
-    return (600 + 100 * threads + lesions) * attempt
-
-
-def minutes(per_gib):
-    """Minutes that a cluster grants a stage: five for the start, and so many per GiB of sources."""
-
-    def granted(wildcards, attempt):
-        sources = conversion_recipe(wildcards.sample)["sources"]
-        total = sum(size for _, size, _, _ in sources if size is not None)
-        return attempt * (5 + ceil(per_gib * total / 2**30))
-
-    return known(granted)
-
-
-def tables():
-    parts = ["regions"] if any(sample.atlas for sample in SAMPLES.values()) else []
-    parts += ["lesions"] if CONFIG["lesions"]["classes"] else []
-    return [
-        f"{RESULTS}/{name}.csv"
-        for name in ("subjects", "classes", *parts, "review_queue", "rejected")
-    ]
-
-
-def report_page():
-    return f"{RESULTS}/report.html"
-
-
-def score_tables(suffix):
-    return [f"{RESULTS}/{name}.{suffix}" for name in ("scores", "scores_cohort")]
-
-
-def cohort_scores():
-    return f"{RESULTS}/scores_cohort.{FIGURE_FORMAT}"
-
-
-def probability_store(sample):
-    return f"{WORK}/{sample}/probabilities.zarr"
-
-
-def summary_of(sample):
-    return f"{RESULTS}/{sample}/{sample}_summary.json"
-
-
-def scores_of(sample):
-    return f"{RESULTS}/{sample}/{sample}_scores.json"
-
-
-def thumbnail_of(sample):
-    return f"{RESULTS}/{sample}/{sample}_thumb.png"
-
-
-@known
-def everything(wildcards):
-    """What a run makes. Maps come with the summary, and thumbnails with the figure, so they are asked for only where
-    somebody deleted them: the fewer inputs, the sooner Snakemake is done with its plan.
-    """
-    of_images = image_results() if IMAGES else []
-    if not VOLUMES:
-        return of_images
-    of_images += model_results() if PREDICTED else []
-    lost = [
-        f"{RESULTS}/{sample}/maps"
-        for sample in SAMPLES
-        if not os.path.isdir(f"{RESULTS}/{sample}/maps")
-        and os.path.exists(summary_of(sample))
-    ]
-    figures = [f"{RESULTS}/{sample}/{sample}_qc.{FIGURE_FORMAT}" for sample in SAMPLES]
-    thumbnails = [thumbnail_of(sample) for sample in SAMPLES]
-    lost += [
-        thumbnail
-        for thumbnail, figure in zip(thumbnails, figures)
-        if not os.path.exists(thumbnail) and os.path.exists(figure)
-    ]
-    scores = score_tables("csv") if REFERENCED else []
-    scores += [
-        f"{RESULTS}/{sample}/{sample}_scores.{FIGURE_FORMAT}" for sample in REFERENCED
-    ]
-    return [*tables(), *scores, report_page(), *figures, *lost, *of_images]
-
-
-def rejected_tables():
-    """The tables that say what could not be used."""
-    return [
-        f"{RESULTS}/{name}.csv"
-        for name, there in (("rejected", VOLUMES), ("images_rejected", IMAGES))
-        if there
-    ]
-
-
 def cohort():
     """What the tables depend on besides the summaries, small enough for Snakemake's record."""
     return {
@@ -266,36 +181,3 @@ def cohort():
         "group": CONFIG["group"],
         "revision": settings_of.REVISION,
     }
-
-
-STALE = set()
-if workflow.is_main_process:
-    cluster.guard(ExecutorPluginRegistry())
-    try:
-        STALE = preflight.check(
-            {summary_of(sample): entropy_recipe(sample) for sample in SAMPLES},
-            (f"{RESULTS}/subjects.csv", f"{RESULTS}/rejected.csv"),
-        )
-    except ConfigError as error:
-        raise WorkflowError(str(error)) from None
-
-
-def force_if_stale(path):
-    """Have Snakemake make a file again that is not what its own record says, or of which it has no record.
-
-    To be called by an input function: only then does the DAG exist, and it asks for what is forced after all inputs.
-    """
-    if path in STALE:
-        workflow.dag.forcefiles.add(path)
-
-
-@known
-def store_of(wildcards):
-    force_if_stale(summary_of(wildcards.sample))
-    return probability_store(wildcards.sample)
-
-
-@known
-def summaries(wildcards):
-    force_if_stale(tables()[0])
-    return [summary_of(sample) for sample in SAMPLES]

@@ -34,6 +34,8 @@ rule train_classifier:
         "benchmarks/train_classifier/{network}.tsv"
     wildcard_constraints:
         network=r"(cross_entropy|squared_error|bayesian)-\d+",
+    conda:
+        "../../envs/predict.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=lambda wildcards, attempt: 60 * attempt,
@@ -58,6 +60,8 @@ rule predict_images:
         "benchmarks/predict_images/{method}.tsv"
     wildcard_constraints:
         method="|".join(METHODS),
+    conda:
+        "../../envs/predict.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=lambda wildcards, attempt: 20 * attempt,
@@ -78,6 +82,8 @@ rule label_images:
         "benchmarks/label_images/{seed}.tsv"
     wildcard_constraints:
         seed=r"\d+",
+    conda:
+        "../../envs/predict.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=lambda wildcards, attempt: 60 * attempt,

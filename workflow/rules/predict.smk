@@ -1,30 +1,5 @@
 # Images → networks → members. Included where `model` has methods. These rules need the extra `envs/predict.txt`: run
 # the snakemake of .venv-predict. Nothing else imports torch.
-def network_file(network):
-    return f"{RESULTS}/models/{network}.pt"
-
-
-def model_results():
-    """What a run makes of networks besides the samples' own results."""
-    sweep = [f"{RESULTS}/models/posterior_kl.csv"] if MODEL.sweep else []
-    return [f"{RESULTS}/methods.csv", *sweep]
-
-
-@known
-def networks_of(wildcards):
-    """The checkpoints that predict a sample: trained here, or given; those that are given are in the params."""
-    trained = MODEL.networks_of(MODEL.method_of(wildcards.sample))
-    given = [ancient(path) for path in MODEL.settings["checkpoints"]]
-    return [network_file(network) for network in trained] or given
-
-
-@known
-def predicted_sources(wildcards):
-    if STREAM:
-        force_if_stale(summary_of(wildcards.sample))
-    return existing_sources(wildcards)
-
-
 MEASURED = {
     "measures": directory(f"{WORK}/{{sample}}/measures.zarr"),
     "summary": summary_of("{sample}"),
@@ -49,6 +24,8 @@ rule predict:
         "logs/predict/{sample}.log",
     benchmark:
         "benchmarks/predict/{sample}.tsv"
+    conda:
+        "../../envs/predict.yaml"
     threads: 2
     resources:
         mem_mb=memory(4000),
@@ -79,6 +56,8 @@ if MODEL.trains:
             "benchmarks/train/{network}.tsv"
         wildcard_constraints:
             network=r"(point|variational)-\d+(_kl-[0-9.e+-]+)?",
+        conda:
+            "../../envs/predict.yaml"
         threads: 2
         resources:
             mem_mb=lambda wildcards, attempt: 4000 * attempt,
@@ -105,6 +84,8 @@ if MODEL.sweep:
         benchmark:
             "benchmarks/compare_posteriors.tsv"
         localrule: True
+        conda:
+            "../../envs/predict.yaml"
         params:
             weights=[
                 CONFIG["model"]["train"]["kl_weight"],

@@ -1,8 +1,11 @@
 # Tables → the page that people open. It links figures by name, so that it is not made again for new figures.
 rule report:
     input:
-        tables=tables(),
-        dictionaries=[table.replace(".csv", ".json") for table in tables()],
+        tables=tables() if VOLUMES else [],
+        dictionaries=(
+            [table.replace(".csv", ".json") for table in tables()] if VOLUMES else []
+        ),
+        networks=sections_of_networks(),
         scores=(
             [*score_tables("csv"), *score_tables("json"), cohort_scores()]
             if REFERENCED
@@ -20,11 +23,16 @@ rule report:
     conda:
         "../../envs/environment.yaml"
     params:
-        shown={
-            "settings": ENTROPY,
-            "group": CONFIG["group"],
-            "figure_format": FIGURE_FORMAT,
-        },
+        # A study of images alone has a page without samples.
+        shown=(
+            {
+                "settings": ENTROPY,
+                "group": CONFIG["group"],
+                "figure_format": FIGURE_FORMAT,
+            }
+            if VOLUMES
+            else None
+        ),
         version=VERSION,
     script:
         "../../scripts/report.py"

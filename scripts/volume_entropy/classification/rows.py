@@ -139,15 +139,11 @@ def error_auroc(uncertainty: NDArray[Any], wrong: NDArray[np.bool_]) -> float | 
 
     None where there are no wrong, or no right ones. Equals `sklearn.metrics.roc_auc_score(wrong, uncertainty)`.
     """
-    n_wrong = int(wrong.sum())
-    n_right = len(wrong) - n_wrong
-    if not n_wrong or not n_right:
-        return None
-    _, place, counts = np.unique(uncertainty, return_inverse=True, return_counts=True)
-    # Twice the mid-rank, so that everything stays whole.
-    doubled = 2 * np.cumsum(counts) - counts + 1
-    total = int(doubled[place][wrong].sum()) - n_wrong * (n_wrong + 1)
-    return total / (2 * n_wrong * n_right)
+    from ..scores import auroc
+
+    _, place = np.unique(uncertainty, return_inverse=True)
+    right, bad = (np.bincount(place, weights=chosen).astype(int).tolist() for chosen in (~wrong, wrong))
+    return auroc(list(zip(right, bad, strict=True)), int((~wrong).sum()), int(wrong.sum()))
 
 
 def _ranks(uncertainty: NDArray[np.float32], names: Sequence[str]) -> NDArray[np.int64]:

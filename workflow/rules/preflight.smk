@@ -1,0 +1,32 @@
+# What the main process finds on the disk before any job, and the input functions that have it made again.
+STALE = set()
+if workflow.is_main_process:
+    cluster.guard(ExecutorPluginRegistry())
+    try:
+        STALE = preflight.check(
+            {summary_of(sample): entropy_recipe(sample) for sample in SAMPLES},
+            (f"{RESULTS}/subjects.csv", f"{RESULTS}/rejected.csv"),
+        )
+    except ConfigError as error:
+        raise WorkflowError(str(error)) from None
+
+
+def force_if_stale(path):
+    """Have Snakemake make a file again that is not what its own record says, or of which it has no record.
+
+    To be called by an input function: only then does the DAG exist, and it asks for what is forced after all inputs.
+    """
+    if path in STALE:
+        workflow.dag.forcefiles.add(path)
+
+
+@known
+def store_of(wildcards):
+    force_if_stale(summary_of(wildcards.sample))
+    return probability_store(wildcards.sample)
+
+
+@known
+def summaries(wildcards):
+    force_if_stale(tables()[0])
+    return [summary_of(sample) for sample in SAMPLES]
