@@ -9,6 +9,7 @@ line in the place of each script.
 
 import argparse
 import base64
+import csv
 import json
 import os
 import re
@@ -19,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[1])]
@@ -123,6 +124,15 @@ def seconds_until_a_job(study: Study) -> Row:
     return Row(len(study.rows), f"one new sample: first job after {first:.1f} s, whole run", round(wall, 1), 0, 0, jobs)
 
 
+def job(study: Study, rule: str) -> Row:
+    """What Snakemake's own benchmark says of the one job of a rule."""
+    with open(study.folder / f"benchmarks/{rule}.tsv", newline="") as stream:
+        cost = next(csv.DictReader(stream, delimiter="\t"))
+    cpu = 0.0 if cost["cpu_time"] == "NA" else float(cost["cpu_time"])
+    peak = 0 if cost["max_rss"] == "NA" else round(float(cost["max_rss"]))
+    return Row(len(study.rows), f"job {rule}", round(float(cost["s"]), 1), round(cpu, 1), peak, 1)
+
+
 def tiny_workflow(folder: Path) -> Path:
     """A copy of the workflow in which a shell line stands for each script: what is left is Snakemake's own cost."""
     folder.mkdir()
@@ -130,8 +140,7 @@ def tiny_workflow(folder: Path) -> Path:
         source = ROOT / part
         copy = shutil.copytree if source.is_dir() else shutil.copy2
         copy(source, folder / part)
-    make = "for f in {output}; do case $f in *.*) ;; */maps) mkdir -p $f;; esac; done; "
-    make += "for f in {output}; do case $f in *.zarr) mkdir -p $f;; */maps) ;; *) echo '{{}}' > $f;; esac; done"
+    make = "for f in {output}; do case $f in *.zarr|*/maps|*/report) mkdir -p $f;; *) echo '{{}}' > $f;; esac; done"
     for rules in (folder / "workflow/rules").glob("*.smk"):
         text = re.sub(r'    script:\n        "[^"]+"\n', lambda _: f'    shell:\n        "{make}"\n', rules.read_text())
         rules.write_text(text)
@@ -140,7 +149,9 @@ def tiny_workflow(folder: Path) -> Path:
 
 def rows(n_samples: int, folder: Path, tiny_jobs: bool, profile: Path | None) -> Iterator[Row]:
     study = make_cohort(folder / "finished", n_samples)
-    yield measured(study, "tables only")
+    yield measured(study, "tables and report only")
+    for rule in ("aggregate", "report"):
+        yield job(study, rule)
     yield measured(study, "nothing to do", profile=profile)
     yield seconds_until_a_job(study)
     for part in ("results", ".snakemake"):
@@ -148,9 +159,8 @@ def rows(n_samples: int, folder: Path, tiny_jobs: bool, profile: Path | None) ->
     yield measured(study, "dry run from scratch", "-n", "--quiet", "rules")
     if tiny_jobs:
         snakefile = tiny_workflow(folder / "tiny")
-        row = measured(study, "tiny jobs from scratch", snakefile=snakefile)
-        yield row
-        print(f"{1000 * row.wall_s / row.jobs:.1f} ms a job, two at a time")
+        row = measured(study, "tiny jobs from scratch, two at a time", snakefile=snakefile)
+        yield replace(row, what=f"{row.what}: {1000 * row.wall_s / row.jobs:.1f} ms a job")
 
 
 def main(write: Callable[[str], object] = print) -> None:
