@@ -20,8 +20,9 @@ env: .venv/core.stamp  ## build .venv with what a run needs
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r envs/requirements.txt
 	touch $@
 
-.venv/dev.stamp: envs/dev.txt .venv/core.stamp
+.venv/dev.stamp: envs/dev.txt envs/dev-no-deps.txt .venv/core.stamp
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r envs/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r envs/dev-no-deps.txt
 	touch $@
 
 demo: .venv/dev.stamp  ## make the demo cohort and run the workflow on it

@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from . import __version__
 from .errors import DataError, Rejection
 from .files import replaced_when_whole, write_json
-from .images import NiftiMap, highest_value, nifti_header
 from .joblog import logger, phase
-from .measures import MEASURES, SCHEMA_VERSION, default_measures, map_suffix, summarised_measures
+from .measures import SCHEMA_VERSION, default_measures, summarised_measures
 from .memory import return_freed_arrays
 from .sealed import StoreError, open_sealed, write_rejection
 from .store import ProbabilityStore, open_probabilities
@@ -251,6 +250,7 @@ def _second_pass(
     threads: int,
 ) -> "RoleSums":
     """Sum what needs neighbouring voxels, and write the maps."""
+    from .maps import open_nifti_maps, write_ome_image
     from .measure_store import open_measures
     from .slabs import sum_roles
 
@@ -260,29 +260,18 @@ def _second_pass(
     name = settings["background_class"]
     background = store.classes.index(name) if store.kind == "softmax" and name in store.classes else None
     with (
-        phase(f"second pass, {len(stored) if settings['maps'] else 0} maps"),
+        phase(f"second pass, {len(stored)} measures, maps as {' and '.join(settings['maps']) or 'no file'}"),
         replaced_when_whole(maps_dir) as temporary,
         ThreadPoolExecutor(threads) as pool,
         ExitStack() as files,
     ):
         temporary.mkdir()
-        maps = {}
-        if "nifti" in settings["maps"]:
-            for measure in stored:
-                path = temporary / f"{recipe['sample']}_desc-{map_suffix(measure)}_map.nii.gz"
-                header = _header(measure, store, settings["unit"])
-                maps[measure] = NiftiMap(files.enter_context(path.open("wb")), pool, header)
-        return sum_roles(measures, summed, maps, background=background)
-
-
-def _header(measure: str, store: ProbabilityStore, unit: str) -> bytes:
-    unit_of = MEASURES[measure].unit_in(unit)
-    highest = highest_value(
-        measure, unit=unit, kind=store.kind, n_classes=len(store.classes), n_members=len(store.members)
-    )
-    return nifti_header(
-        store.geometry, description=f"{measure} [{unit_of}]", intent=MEASURES[measure].symbol, highest=highest
-    )
+        wanted = settings["maps"]
+        maps = open_nifti_maps(temporary, store, recipe, stored, pool, files) if "nifti" in wanted else {}
+        sums = sum_roles(measures, summed, maps, background=background)
+        if "ome-zarr" in wanted:
+            write_ome_image(temporary, measures, store, recipe, stored, pool)
+        return sums
 
 
 def _provenance(recipe: Mapping[str, Any]) -> dict[str, Any]:

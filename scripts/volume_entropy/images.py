@@ -9,7 +9,7 @@ from concurrent.futures import Executor, Future
 from typing import Any, BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from .measures import MEASURES
 
@@ -24,7 +24,7 @@ SAMPLED_VALUES = 4096
 GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 LAST_BLOCK = b"\x03\x00"
 
-FLOAT32, ESTIMATE = 16, 1001
+FLOAT32, ESTIMATE, MILLIMETRE = 16, 1001, 2
 NIFTI1_LONGEST_AXIS = 32767
 NIFTI1 = struct.Struct("<i10s18sihcB8h3f4h8f3fhBB4f2i80s24s2h3f3f12f16s4s")
 NIFTI2 = struct.Struct("<i8s2h8q3d8dq2d2d2d2q80s24s2i3d3d12d3i16sB15s")
@@ -148,8 +148,8 @@ def nifti_header(
     dim = [3, *shape, 1, 1, 1, 1]
     pixdim = [qfac, *(float(zoom) for zoom in geometry["zooms"]), 1.0, 1.0, 1.0, 1.0]
     rows = [float(value) for value in affine[:3].ravel()]
-    # Without the unit of a time axis, which the map has not.
-    units = int(geometry["xyzt_units"]) & 7
+    # Without the unit of a time axis, which the map has not. Where the source has none, volumes are counted in mm.
+    units = int(geometry["xyzt_units"]) & 7 or MILLIMETRE
     text, name = description.encode("ascii", "replace")[:79], intent.encode("ascii", "replace")[:15]
     if max(shape) <= NIFTI1_LONGEST_AXIS:
         start = NIFTI1.size + len(NO_EXTENSION)
@@ -164,6 +164,13 @@ def nifti_header(
             0.0, 0.0, 0, 0, text, b"", *codes, *quatern, *rows, 0, units, ESTIMATE, name, 0, b"",
         )  # fmt: skip
     return header + NO_EXTENSION
+
+
+def affine_mm(affine: ArrayLike, geometry: Mapping[str, Any]) -> NDArray[np.float64]:
+    """Give an affine (4, 4) in the unit of a file's `Geometry.header()` as one from voxel (x, y, z) to mm."""
+    scaled = np.array(affine, np.float64)
+    scaled[:3] *= geometry["unit_mm"]
+    return scaled
 
 
 def quaternion_of(matrix: NDArray[np.float64]) -> tuple[float, ...]:

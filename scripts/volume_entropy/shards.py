@@ -49,6 +49,9 @@ class ShardedArray:
         The folder.
     shape, chunks, shards
         Of the array, of what is compressed as one, and of a file; chunks divide shards.
+    separator
+        Between the numbers in a file's name. Our stores are flat (`.`), since five folders deep cost more inodes than
+        the shards; OME-Zarr has folders (`/`).
     """
 
     path: Path
@@ -56,6 +59,7 @@ class ShardedArray:
     dtype: np.dtype[Any]
     chunks: Index
     shards: Index
+    separator: str = "."
 
     def __getitem__(self, selection: Any) -> NDArray[Any]:
         """Read a box, given by whole numbers, slices of step 1, and an ellipsis.
@@ -71,7 +75,7 @@ class ShardedArray:
         out = np.empty([len(span) for span in spans], self.dtype)
         scratch = np.empty(self.chunks, self.dtype.newbyteorder("<"))
         for shard in cells(spans, self.shards):
-            with (self.path / key_of(shard)).open("rb") as file:
+            with (self.path / self.key_of(shard)).open("rb") as file:
                 places = self._places(file)
                 for chunk in cells(spans, self.chunks, within=(shard, self.shards)):
                     offset, length = places[self._within(chunk)].tolist()
@@ -105,7 +109,11 @@ class ShardedArray:
     @property
     def keys(self) -> Iterator[str]:
         """Names of all files that hold voxels."""
-        return map(key_of, cells(tuple(map(range, self.shape)), self.shards))
+        return map(self.key_of, cells(tuple(map(range, self.shape)), self.shards))
+
+    def key_of(self, shard: Index) -> str:
+        """Name the file of a shard, relative to `path`."""
+        return self.separator.join(map(str, ("c", *shard)))
 
     @cached_property
     def _grid(self) -> Index:
@@ -138,7 +146,9 @@ class ShardedArray:
             parts.append(content)
             offset += len(content)
         index = places.tobytes()
-        path = self.path / key_of(shard)
+        path = self.path / self.key_of(shard)
+        if self.separator == "/":
+            path.parent.mkdir(parents=True, exist_ok=True)
         # A task that is lost is run again elsewhere, while it may still be running.
         aside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
         try:
@@ -151,7 +161,12 @@ class ShardedArray:
 
 
 def create_array(
-    folder: Path, name: str, layout: Layout, dtype: str, before: Mapping[str, int] | None = None
+    folder: Path,
+    name: str,
+    layout: Layout,
+    dtype: str,
+    before: Mapping[str, int] | None = None,
+    separator: str = ".",
 ) -> ShardedArray:
     """Create a sharded, compressed and checksummed array, one shard a block.
 
@@ -164,7 +179,12 @@ def create_array(
     ones = (1,) * len(before)
     kind = np.dtype(dtype)
     array = ShardedArray(
-        folder / name, (*before.values(), *layout.shape), kind, (*ones, *layout.chunk), (*ones, *layout.block)
+        folder / name,
+        (*before.values(), *layout.shape),
+        kind,
+        (*ones, *layout.chunk),
+        (*ones, *layout.block),
+        separator,
     )
     array.path.mkdir()
     text = json.dumps(_metadata(array, (*before, "z", "y", "x")), indent=2)
@@ -182,6 +202,7 @@ def open_array(path: Path) -> ShardedArray:
         np.dtype(metadata["data_type"]),
         tuple(codec["configuration"]["chunk_shape"]),
         tuple(metadata["chunk_grid"]["configuration"]["chunk_shape"]),
+        metadata["chunk_key_encoding"]["configuration"]["separator"],
     )
 
 
@@ -190,11 +211,6 @@ def layout_of(array: ShardedArray) -> Layout:
     (*_, shape_z, shape_y, shape_x), (*_, chunk_z, chunk_y, chunk_x) = array.shape, array.chunks
     *_, block_z, block_y, block_x = array.shards
     return Layout((shape_z, shape_y, shape_x), (chunk_z, chunk_y, chunk_x), (block_z, block_y, block_x))
-
-
-def key_of(shard: Index) -> str:
-    """Name the file of a shard: one flat folder an array, since five folders deep cost more inodes than the shards."""
-    return ".".join(map(str, ("c", *shard)))
 
 
 def fill_of(dtype: np.dtype[Any]) -> float | int:
@@ -224,7 +240,7 @@ def _metadata(array: ShardedArray, names: Sequence[str]) -> dict[str, Any]:
         "shape": array.shape,
         "data_type": array.dtype.name,
         "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": array.shards}},
-        "chunk_key_encoding": {"name": "default", "configuration": {"separator": "."}},
+        "chunk_key_encoding": {"name": "default", "configuration": {"separator": array.separator}},
         "fill_value": "NaN" if array.dtype.kind == "f" else fill_of(array.dtype),
         "codecs": [{"name": "sharding_indexed", "configuration": sharding}],
         "dimension_names": names,
