@@ -11,12 +11,14 @@ include: "workflow/rules/common.smk"
 include: "workflow/rules/resources.smk"
 include: "workflow/rules/targets.smk"
 include: "workflow/rules/preflight.smk"
+include: "workflow/rules/progress.smk"
 include: "workflow/rules/members.smk"
 include: "workflow/rules/render_qc.smk"
 include: "workflow/rules/score.smk"
 include: "workflow/rules/aggregate.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/discover.smk"
+include: "workflow/rules/orphans.smk"
 
 
 if PREDICTED:
@@ -59,18 +61,3 @@ if CONFIG["on_rejected"] == "fail":
             "envs/environment.yaml"
         script:
             "scripts/judge_rejected.py"
-
-
-onsuccess:
-    if not DISCOVERING and VOLUMES:
-        runs.finish(RESULTS, SAMPLES, logger)
-    if not DISCOVERING and IMAGES:
-        runs.finish_images(RESULTS, logger)
-
-
-onerror:
-    if not DISCOVERING and VOLUMES:
-        recipes = {sample: entropy_recipe(sample) for sample in SAMPLES}
-        runs.salvage(
-            RESULTS, SAMPLES, recipes, CONFIG["group"], FIGURE_FORMAT, logger
-        )

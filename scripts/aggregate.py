@@ -10,7 +10,7 @@ from volume_entropy.tables import write_tables
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-with logged_to(snakemake.log[0]):
+with logged_to(snakemake.log[0], snakemake.input):
     samples = read_cohort(Path(snakemake.input.samples), snakemake.config["model"])
     write_tables(
         list(snakemake.input.summaries),

@@ -9,7 +9,7 @@ from volume_entropy.score_tables import aggregate_scores
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-with logged_to(snakemake.log[0]):
+with logged_to(snakemake.log[0], snakemake.input):
     aggregate_scores(
         list(snakemake.input.scores),
         list(snakemake.input.summaries),

@@ -10,7 +10,7 @@ from volume_entropy.model_recipes import read_cohort
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-with logged_to(snakemake.log[0]):
+with logged_to(snakemake.log[0], snakemake.input):
     compare_methods(
         [Path(path) for path in snakemake.input.summaries],
         read_cohort(Path(snakemake.input.samples), snakemake.config["model"]),

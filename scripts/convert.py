@@ -12,8 +12,9 @@ from volume_entropy.store import write_rejection
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-with logged_to(snakemake.log[0]):
-    recipe, store = snakemake.params.recipe, snakemake.output.store
+recipe, store = snakemake.params.recipe, snakemake.output.store
+# Not every source is an input; see `existing_sources`.
+with logged_to(snakemake.log[0], [path for path, _, _, readable in recipe["sources"] if readable]):
     try:
         storage = snakemake.config["storage"]
         convert_sample(

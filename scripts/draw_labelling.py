@@ -8,5 +8,5 @@ from volume_entropy.joblog import logged_to
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-with logged_to(snakemake.log[0]):
+with logged_to(snakemake.log[0], snakemake.input):
     draw_labelling(list(snakemake.input.curves), snakemake.output.table, snakemake.output.figure)

@@ -8,7 +8,7 @@ from volume_entropy.joblog import logged_to
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-with logged_to(snakemake.log[0]):
+with logged_to(snakemake.log[0], snakemake.input):
     predict_images(
         snakemake.params.recipe,
         snakemake.input.images,

@@ -8,7 +8,7 @@ from volume_entropy.score_figures import render_scores
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-with logged_to(snakemake.log[0]):
+with logged_to(snakemake.log[0], snakemake.input):
     render_scores(
         snakemake.input.measures,
         snakemake.input.summary,

@@ -11,7 +11,7 @@ from volume_entropy.report_sections import further_sections
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-with logged_to(snakemake.log[0]):
+with logged_to(snakemake.log[0], snakemake.input):
     # No input: another checkout has another path, and the version is among the params.
     citation = Path(snakemake.scriptdir).parent / "CITATION.cff"
     tables = Path(snakemake.output.page).parent

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from . import __version__
 from .errors import DataError, Rejection
 from .files import replaced_when_whole, write_json
-from .joblog import logger, phase
+from .joblog import logger, phase, processed
 from .measures import SCHEMA_VERSION, default_measures, summarised_measures
 from .memory import return_freed_arrays
 from .sealed import StoreError, open_sealed, write_rejection
@@ -147,6 +147,7 @@ def _compute(
     )
     lesions = _lesions(measures_path, settings["lesions"], field) if "lesions" in settings else {}
     write_json(summary_path, {**summarise(field, sums, roles), **lesions, **_provenance(recipe)})
+    processed(math.prod(store.layout.shape))
 
 
 def _lesions(measures_path: Path, asked: Mapping[str, Any], field: "Field") -> dict[str, Any]:

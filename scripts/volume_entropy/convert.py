@@ -10,7 +10,7 @@ import numpy as np
 from .errors import DataError
 from .files import fingerprint
 from .in_place import readable_in_place
-from .joblog import logger, phase
+from .joblog import logger, phase, processed
 from .labels import ReferenceCodes, reference_codes, whole_numbers
 from .presets import check_conventions, geometry_files
 from .readers import Geometry, Reader, check_same_place, one_ahead, open_reader, read_geometry
@@ -121,6 +121,7 @@ def convert_sample(
             for slab in one_ahead(reader.slabs(*layout.slab)):
                 writer.write(member + slab.member, first_class + slab.class_index, slab.z, slab.data, slab.y, slab.x)
         writer.seal({"counts": counts})
+    processed(x * y * z)
 
 
 def _attributes(sources: _Sources, recipe: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from .errors import Rejection
 from .files import read_json
-from .joblog import phase
+from .joblog import phase, processed
 from .measure_store import MeasureStore, open_measures
 from .measures import MEASURES
 from .sheets import MARGIN, MIN_WIDTH, Sheet, arrange
@@ -134,6 +134,7 @@ def _qc_page(
     if thumbnail is not None:
         with phase("draw the thumbnail"):
             save_thumbnail(thumbnail, views, summary, window=window, colours=colours, scale=scale)
+    processed(math.prod(views.shape))
     return page
 
 

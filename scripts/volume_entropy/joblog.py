@@ -1,19 +1,36 @@
 """The log of one job: what it read, how long each phase took, its peak memory; and its traceback if it fails."""
 
 import logging
+import os
 import resource
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+from .files import fingerprint
+
 logger = logging.getLogger("volume_entropy")
+# Of the job of this process.
+_voxels = 0
 
 
 @contextmanager
-def logged_to(path: str) -> Iterator[None]:
-    """Send the library's log, both standard streams and a failure's traceback to the job's log file."""
-    started = time.perf_counter()
+def logged_to(path: str, reads: Iterable[str | os.PathLike[str]] = ()) -> Iterator[None]:
+    """Send the library's log, both standard streams and a failure's traceback to the job's log file.
+
+    Its first line says what the job reads, its last one how long it took, its peak memory, and how many voxels a
+    second that was.
+
+    Parameters
+    ----------
+    path
+        The log file.
+    reads
+        The job's input files and stores.
+    """
+    global _voxels
+    started, _voxels = time.perf_counter(), 0
     with open(path, "w", encoding="utf-8", buffering=1) as stream:
         handler = logging.StreamHandler(stream)
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
@@ -22,12 +39,11 @@ def logged_to(path: str) -> Iterator[None]:
         streams = sys.stdout, sys.stderr
         sys.stdout = sys.stderr = stream
         try:
+            logger.info("reads %s", _listed([os.fspath(name) for name in reads]))
             yield
-            logger.info("done in %.2f s, peak memory %.0f MiB", time.perf_counter() - started, peak_memory_mib())
+            logger.info("done in %s", _cost(time.perf_counter() - started))
         except BaseException:
-            logger.exception(
-                "failed after %.2f s, peak memory %.0f MiB", time.perf_counter() - started, peak_memory_mib()
-            )
+            logger.exception("failed after %s", _cost(time.perf_counter() - started))
             raise
         finally:
             sys.stdout, sys.stderr = streams
@@ -42,6 +58,32 @@ def phase(name: str) -> Iterator[None]:
     logger.info("%s: %.2f s", name, time.perf_counter() - started)
 
 
+def processed(n_voxels: int) -> None:
+    """Count voxels of a volume, once for all its members and classes, for the pace in the job's last line."""
+    global _voxels
+    _voxels += n_voxels
+
+
 def peak_memory_mib() -> float:
     """Largest resident set of this process so far, in MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    try:
+        # What getrusage gives starts at the size of the process that started this one: of a Snakemake that has ten
+        # thousand samples.
+        with open("/proc/self/status", encoding="ascii") as status:
+            return next(int(line.split()[1]) for line in status if line.startswith("VmHWM:")) / 1024
+    except (OSError, StopIteration):
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _cost(seconds: float) -> str:
+    pace = f", {_voxels / seconds / 1e6:.3g} million voxels a second" if _voxels else ""
+    return f"{seconds:.2f} s, peak memory {peak_memory_mib():.0f} MiB{pace}"
+
+
+def _listed(paths: list[str]) -> str:
+    """The first path, how many more there are, and the size of all."""
+    if not paths:
+        return "nothing"
+    size = sum(fingerprint(path)[1] or 0 for path in paths) / 2**20
+    more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+    return f"{paths[0]}{more}, {size:.3g} MiB"

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .files import replaced_when_whole, write_text
+from .joblog import phase
 from .report_data import Table, counts, measures_of, overview, page_data, read_table, span
 from .report_methods import methods
 
@@ -120,24 +121,26 @@ def write_report(
     ValueError
         A table and its dictionary differ, or two sections have one anchor.
     """
-    subjects, queue, rejected = (read_table(tables, name) for name in ("subjects", "review_queue", "rejected"))
-    data = page_data(subjects, queue, group=group, figure_format=figure_format)
-    data["sections"] = _plots_of(sections)
-    environment = _environment()
-    html = environment.get_template("report.html.j2").render(
-        data=data,
-        counts=counts(subjects, queue, rejected),
-        facts=_facts(subjects, settings),
-        overview=overview(subjects),
-        rejected=rejected.rows,
-        figure_format=figure_format,
-        sections=sections,
-        methods=methods(settings, group=group, n_members=_most_members(subjects), citation=citation),
-        scripts=[Path(name).name for name in SCRIPTS],
-        styles=[Path(name).name for name in STYLES],
-        assets=Path(assets).name,
-    )
-    _write_page(page, html, assets, (*SCRIPTS, *STYLES))
+    with phase("read the tables"):
+        subjects, queue, rejected = (read_table(tables, name) for name in ("subjects", "review_queue", "rejected"))
+    with phase("write the page"):
+        data = page_data(subjects, queue, group=group, figure_format=figure_format)
+        data["sections"] = _plots_of(sections)
+        environment = _environment()
+        html = environment.get_template("report.html.j2").render(
+            data=data,
+            counts=counts(subjects, queue, rejected),
+            facts=_facts(subjects, settings),
+            overview=overview(subjects),
+            rejected=rejected.rows,
+            figure_format=figure_format,
+            sections=sections,
+            methods=methods(settings, group=group, n_members=_most_members(subjects), citation=citation),
+            scripts=[Path(name).name for name in SCRIPTS],
+            styles=[Path(name).name for name in STYLES],
+            assets=Path(assets).name,
+        )
+        _write_page(page, html, assets, (*SCRIPTS, *STYLES))
 
 
 def write_sections(

@@ -2,34 +2,42 @@
 
 import csv
 import json
+import logging
 from collections.abc import Mapping
-from logging import Logger
 from pathlib import Path
 from typing import Any, Literal
 
 from .files import read_json, remove, write_text
+from .progress import Progress
 from .samples import Sample
 
 # Snakemake's log prints a message as it is, without filling in arguments: hence the f-strings.
 
 
-def finish(results: str, samples: Mapping[str, Sample], logger: Logger) -> None:
-    """Say what the run left; remove the tables of an earlier, incomplete one."""
+def finish(results: str, samples: Mapping[str, Sample], progress: Progress) -> None:
+    """Say what the run left and did; remove the tables of an earlier, incomplete one."""
     remove(f"{results}/incomplete")
     states = [_read(results, sample).get("status") for sample in samples]
     rejected = states.count("rejected")
     where = f", see {results}/rejected.csv" if rejected else ""
-    logger.info(f"{states.count('ok')} samples done, {rejected} rejected{where}")
+    skipped = len(samples.keys() - progress.samples)
+    progress.say(
+        f"{states.count('ok')} samples done, {rejected} rejected{where}; {skipped} skipped as up to date; wall time "
+        f"{progress.wall_time}"
+    )
 
 
-def finish_images(results: str, logger: Logger) -> None:
+def finish_images(results: str, progress: Progress) -> None:
     """Say what the run left of images that are classified."""
     used, rejected = (_count_rows(f"{results}/{name}.csv") for name in ("images", "images_rejected"))
     where = f", see {results}/images_rejected.csv" if rejected else ""
-    logger.info(f"{used} rows of images measured, {rejected} images rejected{where}")
+    progress.say(f"{used} rows of images measured, {rejected} images rejected{where}; wall time {progress.wall_time}")
 
 
 def _count_rows(path: str) -> int:
+    # Not every run is asked for the tables.
+    if not Path(path).exists():
+        return 0
     with open(path, encoding="utf-8", newline="") as stream:
         return sum(1 for _ in csv.reader(stream)) - 1
 
@@ -40,7 +48,7 @@ def salvage(
     recipes: Mapping[str, Mapping[str, Any]],
     group: str | None,
     figure_format: Literal["png", "svg"],
-    logger: Logger,
+    progress: Progress,
 ) -> None:
     """Write `failed.csv`, and the tables of the samples that are finished, to `<results>/incomplete`, anew.
 
@@ -69,9 +77,10 @@ def salvage(
             folder / f"scores_cohort.{figure_format}",
             kind=figure_format,
         )
-    logger.error(
+    progress.say(
         f"The run is incomplete: {len(done)} of {len(samples)} samples are finished; their tables, and failed.csv, "
-        f"which names the log of each of the others, are in {folder}"
+        f"which names the log of each of the others, are in {folder}; wall time {progress.wall_time}",
+        logging.ERROR,
     )
 
 

@@ -11,6 +11,7 @@ from .cohort import review_queue
 from .columns import SAMPLE_COLUMNS, Column, class_columns, rejected_columns, review_columns, subject_columns
 from .csvtext import csv_text, inert, metadata_type
 from .files import read_json, remove, write_json, write_text
+from .joblog import phase
 from .measures import MEASURES, SCHEMA_VERSION, default_measures, statistic_keys, summarised_measures
 from .score_columns import class_score_columns, lesion_columns, region_columns
 
@@ -85,7 +86,8 @@ def write_tables(
         A summary is of no known sample, stands twice, lacks a key, or was made with other settings than the rest.
     """
     paths = list(summaries)
-    found = _read(paths, metadata)
+    with phase(f"read {len(paths)} summaries"):
+        found = _read(paths, metadata)
     form = _form(found)
     usable = [summary for summary in found if summary["status"] == "ok"]
     rejected = [summary for summary in found if summary["status"] != "ok"]
@@ -96,24 +98,26 @@ def write_tables(
     rows = [{**summary, **metadata[summary["sample"]]} for summary in usable]
     structures = ({"sample": summary["sample"], **row} for summary in usable for row in summary["structures"])
     groups = [metadata[summary["sample"]][group] if group is not None else "" for summary in usable]
-    queue = review_queue(usable, groups, form.background)
+    with phase("review queue"):
+        queue = review_queue(usable, groups, form.background)
 
     folder = Path(output)
-    columns = subject_columns(form.asked, form.unit, form.kind, form.members) + of_table
-    _write(folder, "subjects", columns, rows, form)
-    of_classes = class_columns(form.unit, form.kind, form.members)
-    of_classes += class_score_columns(form.kind) if form.reference else ()
-    _write(folder, "classes", of_classes, structures, form)
-    for name, wanted, of_parts in (
-        ("regions", form.atlas, region_columns(form.unit, form.members)),
-        ("lesions", form.lesions, lesion_columns(form.unit, form.members)),
-    ):
-        if wanted:
-            _write(folder, name, of_parts, _parts(usable, name), form)
-    _remove_old(folder, form)
-    _remove_old_scores(paths, found)
-    _write(folder, "review_queue", review_columns(form.unit), queue, form)
-    _write(folder, "rejected", rejected_columns(), rejected, form)
+    with phase("write the tables"):
+        columns = subject_columns(form.asked, form.unit, form.kind, form.members) + of_table
+        _write(folder, "subjects", columns, rows, form)
+        of_classes = class_columns(form.unit, form.kind, form.members)
+        of_classes += class_score_columns(form.kind) if form.reference else ()
+        _write(folder, "classes", of_classes, structures, form)
+        for name, wanted, of_parts in (
+            ("regions", form.atlas, region_columns(form.unit, form.members)),
+            ("lesions", form.lesions, lesion_columns(form.unit, form.members)),
+        ):
+            if wanted:
+                _write(folder, name, of_parts, _parts(usable, name), form)
+        _remove_old(folder, form)
+        _remove_old_scores(paths, found)
+        _write(folder, "review_queue", review_columns(form.unit), queue, form)
+        _write(folder, "rejected", rejected_columns(), rejected, form)
     flagged = sum(bool(row["flags"]) for row in queue)
     return TableCounts(len(usable), len(rejected), len(metadata) - len(found), flagged)
 

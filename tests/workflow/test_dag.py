@@ -1,6 +1,7 @@
 """What runs, and what does not run again: tests that count jobs."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -40,15 +41,30 @@ def ran(run):
 
 
 def test_a_second_run_does_nothing_also_without_the_stores(study):
-    assert ran(study.run()) == {}
+    run = study.run()
+    assert ran(run) == {}
+    assert "2 samples done, 0 rejected; 2 skipped as up to date; wall time" in run.output
     shutil.rmtree(study.folder / "work")
     assert ran(study.run()) == {}
 
 
 def test_a_new_row_runs_its_own_jobs_and_the_tables(study):
     study.add("sub-03", softmax_volume(3), site="B")
-    assert ran(study.run()) == {**CHAIN, "aggregate": 1, "report": 1}
+    run = study.run()
+    assert ran(run) == {**CHAIN, "aggregate": 1, "report": 1}
     assert [row["sample"] for row in study.table("subjects")] == ["sub-01", "sub-02", "sub-03"]
+    # What was done is said on the terminal, and in a file.
+    stages = ("convert", "compute_entropy", "aggregate", "render_qc", "report")
+    steps = f"Progress: {', '.join(f'{stage} 1 of 1' for stage in stages)}; 5 of 5 jobs in "
+    for said in (run.output, (study.folder / "logs/progress.log").read_text()):
+        assert steps in said
+        assert "3 samples done, 0 rejected; 2 skipped as up to date; wall time" in said
+    # And what a job read, how long its phases took and what it cost, in its log.
+    for stage, read in (("convert", "data/sub-03.nii.gz"), ("compute_entropy", "probabilities.zarr")):
+        first, *phases, last = (study.folder / f"logs/{stage}/sub-03.log").read_text().splitlines()
+        assert re.search(rf"INFO reads \S*{read}, [\d.]+ MiB$", first)
+        assert [line for line in phases if re.search(r": \d+\.\d\d s$", line)]
+        assert re.search(r"done in [\d.]+ s, peak memory \d+ MiB, \S+ million voxels a second$", last)
 
 
 def test_a_removed_row_runs_the_tables_only(study):
@@ -56,6 +72,11 @@ def test_a_removed_row_runs_the_tables_only(study):
     assert ran(study.run()) == {"aggregate": 1, "report": 1}
     assert [row["sample"] for row in study.table("subjects")] == ["sub-01"]
     assert (study.folder / "results/sub-02/sub-02_summary.json").exists()
+    listed = study.run("orphans")
+    assert listed.code == 0
+    folders = [f"{study.folder}/{root}/sub-02" for root in ("results", "work")]
+    assert [line for line in listed.output.splitlines() if line.startswith(str(study.folder))] == folders
+    assert "Samples with results, and without a row in the samples table: 1, " in listed.output
 
 
 def test_changed_metadata_runs_the_tables_only(study):

@@ -1,5 +1,6 @@
 """The stages predict and train: what their scripts call."""
 
+import math
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ import torch
 from ..compute_entropy import compute_sample
 from ..convert import convert_sample
 from ..errors import DataError
-from ..joblog import logger, phase
+from ..joblog import logger, phase, processed
 from ..labels import ignored_code, reference_codes, unlisted_code, whole_numbers
 from ..readers import read_volume
 from ..samples import sample_of
@@ -128,6 +129,8 @@ def train_network(
         device=device,
     )
     logger.info("the best of %d epochs was %d", len(history.epochs), history.best)
+    # Windows are drawn anew in each epoch.
+    processed(len(history.epochs) * settings["patches"] * len(volumes["train"]) * math.prod(patch))
     save_network(output, network, recipe["spec"], recipe)
     write_curves(history, curves, figure)
     write_posterior(history, posterior)

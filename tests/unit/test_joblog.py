@@ -1,0 +1,46 @@
+"""The log of a job says what it read, how long its phases took, what it cost; and why it failed."""
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from volume_entropy.joblog import logged_to, peak_memory_mib, phase, processed
+
+
+def lines_of(log: Path) -> list[str]:
+    """Without their times."""
+    return [re.sub(r"^\S+ \S+ [A-Z]+ ", "", line) for line in log.read_text().splitlines()]
+
+
+def test_a_log_says_in_one_line_each_what_was_read_how_long_and_at_what_pace(tmp_path: Path) -> None:
+    (tmp_path / "p.nii").write_bytes(bytes(3 * 2**19))
+    (tmp_path / "mask.nii").write_bytes(bytes(2**19))
+    with logged_to(str(tmp_path / "log"), [tmp_path / "p.nii", tmp_path / "mask.nii"]):
+        print("a library's words")
+        with phase("voxels"):
+            processed(10**9)
+    read, words, voxels, done = lines_of(tmp_path / "log")
+    assert read == f"reads {tmp_path}/p.nii and 1 more, 2 MiB"
+    assert words == "a library's words"
+    assert re.fullmatch(r"voxels: \d+\.\d\d s", voxels)
+    assert re.fullmatch(r"done in \d+\.\d\d s, peak memory \d+ MiB, \S+ million voxels a second", done)
+
+
+def test_a_failure_is_in_the_log_with_its_traceback(tmp_path: Path) -> None:
+    streams = sys.stdout, sys.stderr
+    with pytest.raises(OSError, match="disk full"), logged_to(str(tmp_path / "log")):
+        raise OSError("disk full")
+    read, failed, *traceback = lines_of(tmp_path / "log")
+    assert read == "reads nothing"
+    # No voxel of this job: the one before it does not count.
+    assert re.fullmatch(r"failed after \d+\.\d\d s, peak memory \d+ MiB", failed)
+    assert traceback[-1] == "OSError: disk full"
+    assert (sys.stdout, sys.stderr) == streams
+
+
+def test_peak_memory_is_that_of_this_process(tmp_path: Path) -> None:
+    before = peak_memory_mib()
+    block = bytearray(2**28)
+    block[::4096] = bytes(len(block[::4096]))
+    assert before + 200 < peak_memory_mib() < before + 400

@@ -1,0 +1,29 @@
+# What the main process says while it runs, and at its end: on the terminal, and in logs/progress.log.
+LISTING = not {"orphans", "orphans:"}.isdisjoint(sys.argv)
+
+
+def summarise(said):
+    """Say what there is, also where there was nothing to be done."""
+    if workflow.dryrun or DISCOVERING or LISTING:
+        return
+    if VOLUMES:
+        runs.finish(RESULTS, SAMPLES, said)
+    if IMAGES:
+        runs.finish_images(RESULTS, said)
+
+
+if workflow.is_main_process:
+    PROGRESS = progress.Progress(logger, Path("logs/progress.log"), summarise)
+    logger.addHandler(PROGRESS)
+
+
+onsuccess:
+    summarise(PROGRESS)
+
+
+onerror:
+    if not DISCOVERING and VOLUMES:
+        recipes = {sample: entropy_recipe(sample) for sample in SAMPLES}
+        runs.salvage(
+            RESULTS, SAMPLES, recipes, CONFIG["group"], FIGURE_FORMAT, PROGRESS
+        )
