@@ -1,8 +1,9 @@
-"""Rule aggregate: the summaries of all samples become the tables of the cohort."""
+"""Rule aggregate: the summaries of all samples become the tables of the cohort, and their figure."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from volume_entropy.cohort_figure import draw_cohort
 from volume_entropy.joblog import logged_to
 from volume_entropy.model_recipes import read_cohort
 from volume_entropy.tables import write_tables
@@ -12,9 +13,7 @@ if TYPE_CHECKING:
 
 with logged_to(snakemake.log[0], snakemake.input):
     samples = read_cohort(Path(snakemake.input.samples), snakemake.config["model"])
-    write_tables(
-        list(snakemake.input.summaries),
-        {sample.id: dict(sample.metadata) for sample in samples.values()},
-        Path(snakemake.output.tables[0]).parent,
-        group=snakemake.params.cohort["group"],
-    )
+    folder, group = Path(snakemake.output.figure).parent, snakemake.params.cohort["group"]
+    metadata = {sample.id: dict(sample.metadata) for sample in samples.values()}
+    write_tables(list(snakemake.input.summaries), metadata, folder, group=group)
+    draw_cohort(folder, snakemake.output.figure, group)

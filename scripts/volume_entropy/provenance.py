@@ -65,13 +65,13 @@ def map_sidecar(measures: Sequence[str], store: ProbabilityStore, recipe: Mappin
     }
 
 
-def dataset_description(sources: Iterable[str], folder: str | os.PathLike[str]) -> dict[str, Any]:
+def dataset_description(folders: Iterable[str], folder: str | os.PathLike[str]) -> dict[str, Any]:
     """Describe a folder of results as BIDS derivatives.
 
     Parameters
     ----------
-    sources
-        Paths of all source files of the cohort.
+    folders
+        Those of all source files of the cohort.
     folder
         The folder of the results; source datasets are given relative to it.
     """
@@ -80,13 +80,12 @@ def dataset_description(sources: Iterable[str], folder: str | os.PathLike[str]) 
         "BIDSVersion": BIDS_VERSION,
         "DatasetType": "derivative",
         "GeneratedBy": [GENERATOR],
-        "SourceDatasets": [_source_dataset(root, folder) for root in _datasets(sources)],
+        "SourceDatasets": [_source_dataset(root, folder) for root in _datasets(folders)],
     }
 
 
-def _datasets(sources: Iterable[str]) -> list[str]:
-    """Return the BIDS datasets of files, and the one folder that holds all those of none."""
-    folders = {os.path.dirname(path) for path in sources}
+def _datasets(folders: Iterable[str]) -> list[str]:
+    """Return the BIDS datasets around folders, and the one folder that holds all those of none."""
     roots = {folder: _dataset_of(folder) for folder in folders}
     others = [folder for folder, root in roots.items() if root is None]
     found = {root for root in roots.values() if root is not None}

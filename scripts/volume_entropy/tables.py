@@ -13,6 +13,7 @@ from .csvtext import csv_text, inert, metadata_type
 from .files import read_json, remove, write_json, write_text
 from .joblog import phase
 from .measures import MEASURES, SCHEMA_VERSION, default_measures, statistic_keys, summarised_measures
+from .provenance import DESCRIPTION, dataset_description
 from .score_columns import class_score_columns, lesion_columns, region_columns
 
 # Threads hide the latency of a shared file system; parsing holds the interpreter lock either way.
@@ -63,7 +64,8 @@ def write_tables(
 ) -> TableCounts:
     """Write `subjects`, `classes`, `review_queue` and `rejected`, each as `.csv` and as `.json` data dictionary.
 
-    Where samples have an atlas, also `regions`; where lesions are asked for, also `lesions`.
+    Also `dataset_description.json`, which makes a BIDS derivative of the folder. Where samples have an atlas, also
+    `regions`; where lesions are asked for, also `lesions`.
 
     The bytes depend on the content of the summaries and on the order of `metadata`, not on the order of `summaries`.
     Columns follow from the config that the summaries carry: which samples were rejected changes none.
@@ -118,6 +120,7 @@ def write_tables(
         _remove_old_scores(paths, found)
         _write(folder, "review_queue", review_columns(form.unit), queue, form)
         _write(folder, "rejected", rejected_columns(), rejected, form)
+        write_json(folder / DESCRIPTION, dataset_description(set().union(*(s["folders"] for s in found)), folder))
     flagged = sum(bool(row["flags"]) for row in queue)
     return TableCounts(len(usable), len(rejected), len(metadata) - len(found), flagged)
 
@@ -143,6 +146,7 @@ def _read_one(path: str | os.PathLike[str]) -> Summary:
     # Ten thousand lists of source files are most of the memory, and none of the tables.
     recipe = summary.pop("recipe")
     summary["settings"], summary["atlas"] = recipe["settings"], "atlas" in recipe.get("paths", {})
+    summary["folders"] = {os.path.dirname(source[0]) for source in recipe["sources"]}
     return summary
 
 

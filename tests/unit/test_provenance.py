@@ -57,7 +57,7 @@ def test_sources_are_the_datasets_of_the_files(tmp_path):
     write_json(raw / "dataset_description.json", {"Name": "Raw", "BIDSVersion": "1.8.0", "DatasetDOI": "10.1/x"})
     files = [raw / f"sub-{i}/anat/sub-{i}_T1w.nii.gz" for i in (1, 2)]
     files += [tmp_path / f"models/run/sub-{i}/p.nii.gz" for i in (1, 2)]
-    found = dataset_description(map(str, files), tmp_path / "study/results")
+    found = dataset_description([str(file.parent) for file in files], tmp_path / "study/results")
     assert found["SourceDatasets"] == [
         {"URL": "../../models/run"},
         {"URL": "../../raw", "Name": "Raw", "DOI": "10.1/x"},

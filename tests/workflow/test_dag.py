@@ -6,7 +6,9 @@ import shutil
 import signal
 import subprocess
 import time
+import zipfile
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -219,3 +221,17 @@ def test_numpy_agrees_with_the_table(study):
         q = p / p.sum(axis=-1, keepdims=True)
         total = -(q * np.log2(q + 1e-12)).sum()
         assert abs(float(row["predictive_entropy_total"]) - total) <= 1e-6 * total + 3e-8 * q[..., 0].size
+
+
+def test_snakemakes_own_report_carries_tables_and_figures_with_captions_and_labels(study, tmp_path):
+    run = study.run("--report", str(tmp_path / "report.zip"))
+    assert run.code == 0, run.output
+    with zipfile.ZipFile(tmp_path / "report.zip") as report:
+        inside = {Path(name).name: report.read(name) for name in report.namelist()}
+    page = inside.pop("report.html").decode()
+    results = study.folder / "results"
+    assert set(inside) == {"subjects.csv", "classes.csv", "review_queue.csv", "rejected.csv", "cohort.svg"}
+    assert all(content == (results / name).read_bytes() for name, content in inside.items())
+    texts = ["in the order in which a human should look at them", "Totals and means of the cohort, one mark a sample"]
+    texts += ['"table": "review queue"', '"figure": "cohort"', "Voxel-wise uncertainty of segmentation models over"]
+    assert [text for text in texts if text not in page] == []

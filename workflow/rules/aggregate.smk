@@ -1,12 +1,14 @@
-# Summaries → the tables of the cohort.
+# Summaries → the tables of the cohort, and their figure.
 rule aggregate:
     input:
         summaries=summaries,
         # ancient: a touched table is no news; its metadata columns are in the params.
         samples=ancient(CONFIG["samples"]),
     output:
-        tables=tables(),
+        tables=in_report(tables(), "Tables"),
         dictionaries=[table.replace(".csv", ".json") for table in tables()],
+        description=f"{RESULTS}/dataset_description.json",
+        figure=in_report(f"{RESULTS}/cohort.svg", "Figures"),
     log:
         "logs/aggregate.log",
     benchmark:

@@ -5,9 +5,9 @@ rule measure_images:
         tables=member_tables(),
         unread=[f"{WORK}/images/rejected.json"] if IMAGES["folder"] else [],
     output:
-        tables=image_tables(),
+        tables=in_report(image_tables(), "Tables"),
         dictionaries=[table.replace(".csv", ".json") for table in image_tables()],
-        figure=f"{RESULTS}/image_scores.png",
+        figure=in_report(f"{RESULTS}/image_scores.png", "Figures"),
     log:
         "logs/measure_images.log",
     benchmark:

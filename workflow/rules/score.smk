@@ -28,9 +28,9 @@ rule aggregate_scores:
         # ancient: the scores are made from them.
         summaries=[ancient(summary_of(sample)) for sample in REFERENCED],
     output:
-        tables=score_tables("csv"),
+        tables=in_report(score_tables("csv"), "Tables"),
         dictionaries=score_tables("json"),
-        figure=cohort_scores(),
+        figure=in_report(cohort_scores(), "Figures"),
     log:
         "logs/aggregate_scores.log",
     benchmark:

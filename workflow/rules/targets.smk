@@ -20,6 +20,20 @@ def cohort_scores():
     return f"{RESULTS}/scores_cohort.{FIGURE_FORMAT}"
 
 
+def in_report(files, category):
+    """Mark files of the cohort for `snakemake --report`; captions are workflow/report/<name>[_figure].rst."""
+    if not isinstance(files, str):
+        return [in_report(path, category) for path in files]
+    name = Path(files).stem
+    caption = name if category == "Tables" else f"{name}_figure"
+    return report(
+        files,
+        caption=f"../report/{caption}.rst",
+        category=category,
+        labels={category.lower().removesuffix("s"): name.replace("_", " ")},
+    )
+
+
 def probability_store(sample):
     return f"{WORK}/{sample}/probabilities.zarr"
 

@@ -21,7 +21,7 @@ from .table import STAGE, read_table
 
 PathLike = str | os.PathLike[str]
 
-_DESCRIPTIONS = {
+DESCRIPTIONS = {
     "images": "One row a method and image that could be used; the methods and images in the order in which they came.",
     "image_scores": "One row a method: what it is worth over the images that have a label.",
     "images_rejected": "One row an image that could not be used.",
@@ -55,7 +55,7 @@ def collect_images(settings: Mapping[str, Any], images: PathLike, rejected: Path
     logger.info("%d images of %d classes, %d rejected", len(found.images), len(rows), len(faults))
     table = Path(figure)
     draw_class_counts(rows, table)
-    write_table(table.parent, table.stem, _DESCRIPTIONS["image_classes"], class_count_columns(), rows, {})
+    write_table(table.parent, table.stem, DESCRIPTIONS["image_classes"], class_count_columns(), rows, {})
     write_json(rejected, {"images": [{"image": name, **asdict(fault)} for name, fault in faults]})
     write_images(found, images)
 
@@ -102,7 +102,7 @@ def measure_methods(
         ("images_rejected", rejected_image_columns(), rejected, {}),
         ("images", image_columns(unit), rows, measures),
     ):
-        write_table(target, name, _DESCRIPTIONS[name], columns, content, more)
+        write_table(target, name, DESCRIPTIONS[name], columns, content, more)
 
 
 def _measure_one(method: str, path: PathLike, unit: str, sum_tolerance: float | None) -> Measured:
