@@ -92,7 +92,8 @@ def test_only_plain_ids_pass(tmp_path_factory, name):
     path = tmp_path_factory.getbasetemp() / "hypothesis.tsv"
     path.write_text(f"sample\tprobabilities\n{name}\tp.nii\n", encoding="utf-8")
     plain = all(character.isascii() and (character.isalnum() or character in "_-") for character in name)
-    if plain:
+    # Hypothesis also tries the texts that stand in the code, those names among them.
+    if plain and name.lower() not in STUDY_FOLDERS:
         check_samples(path, SCHEMA, SETTINGS)
     else:
         refused(path)
