@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from volume_entropy.cohort_figure import draw_cohort
-from volume_entropy.joblog import logged_to
+from volume_entropy.joblog import logged_to, phase
 from volume_entropy.model_recipes import read_cohort
 from volume_entropy.tables import write_tables
 
@@ -16,4 +16,5 @@ with logged_to(snakemake.log[0], snakemake.input):
     folder, group = Path(snakemake.output.figure).parent, snakemake.params.cohort["group"]
     metadata = {sample.id: dict(sample.metadata) for sample in samples.values()}
     write_tables(list(snakemake.input.summaries), metadata, folder, group=group)
-    draw_cohort(folder, snakemake.output.figure, group)
+    with phase("figure"):
+        draw_cohort(folder, snakemake.output.figure, group)
