@@ -7,7 +7,7 @@ from typing import Any
 
 from .columns import Column
 from .csvtext import csv_text, inert
-from .files import read_json, replaced_when_whole, write_json, write_text
+from .files import read_json, write_json, write_text
 from .measures import SCHEMA_VERSION
 from .model_recipes import METHOD_COLUMN, SPLIT_COLUMN
 from .samples import Sample
@@ -130,28 +130,31 @@ def _columns(unit: str, column: str | None, classes: Sequence[str]) -> list[Colu
 
 def _draw(groups: Mapping[tuple[str, str, str], Sequence[Row]], unit: str, column: str | None, path: Path) -> None:
     """Draw every sample as a point, and each group's mean as a line: methods side by side, groups by colour."""
-    from matplotlib.figure import Figure
+    from .canvas import MUTED, PLAIN
+    from .charts import SERIES, chart, dress, legend
 
     methods = list(dict.fromkeys(key[0] for key in groups))
     kinds = list(dict.fromkeys(key[1:] for key in groups))
-    figure = Figure(figsize=(8, 4), layout="constrained")
-    panels = figure.subplots(1, 2)
-    for panel, name in zip(panels, MEASURES, strict=True):
-        for place, kind in enumerate(kinds):
-            xs, ys = [], []
-            for index, method in enumerate(methods):
-                centre = index + (place - (len(kinds) - 1) / 2) * 0.8 / len(kinds)
-                found = (summary.get(name) for summary in groups.get((method, *kind), ()))
-                values = [value for value in found if value is not None]
-                xs += [centre] * len(values)
-                ys += values
-                if values:
-                    panel.hlines(fmean(values), centre - 0.1, centre + 0.1, color=f"C{place}")
-            label = " ".join(part for part in kind if part) or "all"
-            panel.plot(xs, ys, "o", color=f"C{place}", alpha=0.6, markersize=4, label=label)
-        panel.set(ylabel=f"{name.removesuffix('_mean').replace('_', ' ')}, mean [{unit}]", ylim=(0, None))
-        panel.set_xticks(range(len(methods)), [method.replace("_", " ") for method in methods])
-        panel.spines[["top", "right"]].set_visible(False)
-    panels[0].legend(frameon=False, title=None if column is None else f"split, {column}")
-    with replaced_when_whole(path) as temporary:
-        figure.savefig(temporary, dpi=120, metadata={"Software": None})
+    with chart(path, (9.0, 4.0)) as figure:
+        panels = figure.subplots(1, 2)
+        for panel, name in zip(panels, MEASURES, strict=True):
+            dress(panel)
+            for place, kind in enumerate(kinds):
+                colour, label = SERIES[place % len(SERIES)], ", ".join(part for part in kind if part) or "all"
+                for index, method in enumerate(methods):
+                    centre = index + (place - (len(kinds) - 1) / 2) * 0.75 / len(kinds)
+                    found = (summary.get(name) for summary in groups.get((method, *kind), ()))
+                    values = [value for value in found if value is not None]
+                    panel.plot([centre] * len(values), values, "o", color=colour, alpha=0.75, markersize=4, label=label)
+                    label = "_"
+                    if values:
+                        panel.hlines(fmean(values), centre - 0.1, centre + 0.1, color=colour, linewidth=2)
+            panel.set_title(
+                f"{name.removesuffix('_mean').replace('_', ' ').capitalize()} ({unit})", color=PLAIN, fontsize=10
+            )
+            panel.set_ylim(0, 1.15 * panel.get_ylim()[1])
+            panel.set_xlim(-0.5, len(methods) - 0.5)
+            panel.set_xticks(range(len(methods)), [method.replace("_", " ") for method in methods])
+        panels[0].set_ylabel("mean of a sample", color=MUTED, fontsize=9)
+        legend(panels[0], columns=len(kinds), place="upper left")
+        figure.subplots_adjust(left=0.08, right=0.985, top=0.91, bottom=0.09, wspace=0.14)

@@ -12,6 +12,12 @@ def picture(file: str, alt: str) -> Markup:
     )
 
 
+def links(text: str, files: Sequence[tuple[str, str]]) -> Markup:
+    """A line of a text and links: each a file beside the page, and its name on it."""
+    shown = Markup(", ").join(Markup('<a href="{}">{}</a>').format(file, name) for file, name in files)
+    return Markup("<p>{} {}</p>").format(text, shown)
+
+
 def plain_table(caption: str, heads: Sequence[str], rows: Sequence[Sequence[str]], *, n_words: int = 1) -> Markup:
     """Make a table.
 

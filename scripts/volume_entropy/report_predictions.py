@@ -43,6 +43,7 @@ def method_section(tables: Path) -> Section | None:
     if (tables / "models/posterior_kl.png").exists():
         alt = "Standard deviations of the Bayesian network's posterior by epoch, a line a weight of the divergence"
         html += picture("models/posterior_kl.png", alt)
+    html += _loss_curves(tables, "models")
     return Section("Methods compared", "methods-compared", METHODS_TEXT, html)
 
 
@@ -65,7 +66,18 @@ def image_section(tables: Path) -> Section | None:
     ):
         if (tables / name).exists():
             html += picture(name, alt)
+    html += _loss_curves(tables, "networks")
     return Section("Images", "images", IMAGES_TEXT, html)
+
+
+def _loss_curves(tables: Path, folder: str) -> "Markup | str":
+    """Link the figures of the networks that were trained; nothing where they were given."""
+    from .report_html import links
+
+    ending = "_losses.png"
+    names = sorted(path.name.removesuffix(ending) for path in (tables / folder).glob(f"*{ending}"))
+    files = [(f"{folder}/{name}{ending}", name) for name in names]
+    return links("Loss curves of the trainings:", files) if files else ""
 
 
 def _scores(table: Table) -> "Markup":

@@ -8,7 +8,13 @@ import torch
 from torch import nn
 from volume_entropy import uncertainty
 from volume_entropy.errors import ModelError
-from volume_entropy.predict.samplers import check_class_counts, make_sampler, probabilities_of, sample_members
+from volume_entropy.predict.samplers import (
+    check_class_counts,
+    check_draws,
+    make_sampler,
+    probabilities_of,
+    sample_members,
+)
 from volume_entropy.predict.variational import make_variational, variational_layers
 
 
@@ -83,6 +89,22 @@ def test_mc_dropout_without_active_dropout_layers_is_refused(dropout):
         net = nn.Sequential(*(layer for layer in net if not isinstance(layer, nn.Dropout)))
     with pytest.raises(ModelError, match="every pass would be the same"):
         make_sampler("mc_dropout", [net], passes=3)
+
+
+# Deprecated, but people have such files.
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning", "ignore::torch.jit.TracerWarning")
+def test_a_traced_network_whose_dropout_is_built_in_is_refused():
+    """Else its mutual information would be 0 everywhere, without a word."""
+    net, example = network().eval(), volume()[:1]
+    traced, scripted = torch.jit.trace(net, example), torch.jit.script(net)
+    trained = torch.jit.trace(net.train(), example, check_trace=False)
+    check_draws(make_sampler("mc_dropout", [scripted], passes=2), example, ["s.ts"])
+    check_draws(make_sampler("ensemble", [traced, scripted]), example, ["t.ts", "s.ts"])
+    check_draws(make_sampler("bayesian", [bayesian()], passes=2), example, ["b.pt"])
+    with pytest.raises(ModelError, match=r"every pass of t\.ts is the same"):
+        check_draws(make_sampler("mc_dropout", [traced], passes=2), example, ["t.ts"])
+    with pytest.raises(ModelError, match=r"t\.ts gives another result each time"):
+        check_draws(make_sampler("softmax", [trained]), example, ["t.ts"])
 
 
 def test_an_ensemble_has_a_member_a_network():

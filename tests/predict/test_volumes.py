@@ -22,6 +22,11 @@ NETWORK = {
     "name": "BasicUNet",
     "arguments": {"features": [4, 4, 8, 8, 8, 4], "dropout": 0.2, "upsample": "nontrainable"},
 }
+# Of the pictures of the samples one will do; those of scores are made with the scores.
+ASKED = [
+    *(f"results/{name}" for name in ("report.html", "methods.csv", "models/posterior_kl.csv")),
+    "results/sub-02_bayesian/sub-02_bayesian_qc.png",
+]
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +41,7 @@ def finished(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(make_predict_demo, "COHORT", cohort)
         make_predict_demo.make_cohort(study.folder / "config", 8)
-    run = study.run("--set-threads", "predict=1", "train=1")
+    run = study.run("--set-threads", "predict=1", "train=1", "--", *ASKED)
     assert run.code == 0, run.output
     assert run.jobs["train"] == 4 and run.jobs["predict"] == 8
     assert "compute_entropy" not in run.jobs
@@ -71,6 +76,7 @@ def test_methods_and_groups_are_compared_in_a_table_a_figure_and_the_page(finish
     for figure in ("methods.png", "models/posterior_kl.png"):
         assert (results / figure).stat().st_size > 5000
         assert f'src="{figure}"' in page
+    assert 'href="models/variational-0_kl-10_losses.png"' in page
     ratio = f"{float(rows[3]['mutual_information_ratio']):.4g}"
     assert "Methods compared" in page and f'<td class="n">{ratio}</td>' in page
 
@@ -90,12 +96,22 @@ def test_the_logs_say_which_device_was_used(finished):
 
 
 def test_nothing_runs_twice_and_a_setting_runs_those_that_use_it(finished):
-    assert "Nothing to be done" in finished.run("-n").output
+    assert "Nothing to be done" in finished.run("-n", "--", *ASKED).output
     content = yaml.safe_load((finished.folder / "config/config.yaml").read_text())
     content["model"]["passes"] = 4
     finished.configure(**content)
-    run = finished.run("-n")
+    run = finished.run("-n", "--", *ASKED)
     assert (run.jobs["train"], run.jobs["predict"]) == (0, 4), run.output
+
+
+def test_lint_is_clean_where_networks_and_images_are_configured(finished):
+    content = yaml.safe_load((finished.folder / "config/config.yaml").read_text())
+    for name in ("a/1", "b/2"):
+        (finished.folder / f"images/{name}.png").parent.mkdir(parents=True)
+        (finished.folder / f"images/{name}.png").write_bytes(b"")
+    finished.configure(**content, images={"folder": "images"})
+    run = finished.run("--lint")
+    assert run.code == 0 and "in a good condition" in run.output, run.output
 
 
 @pytest.fixture(scope="module")

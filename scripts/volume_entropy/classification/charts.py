@@ -1,31 +1,23 @@
 """Charts of images that are classified: class counts, the passes of one image, scores of methods, labelling curves."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
-from ..canvas import ACCENT, BACKGROUND, MUTED, PLAIN, WARNING, plain_style, png
-from ..files import replaced_when_whole
+from ..canvas import ACCENT, MUTED, PLAIN, WARNING
+from ..charts import SECOND, SERIES, chart, dress, legend, one_axes
 
-DPI = 150
-SECOND = "#6fb7ff"
-SERIES = (ACCENT, SECOND, "#9fd86b", WARNING, "#c8a2ff", MUTED)
 Rows = Sequence[Mapping[str, Any]]
 
 
 def draw_class_counts(rows: Rows, path: str | os.PathLike[str]) -> None:
     """Draw the images of each class, stacked by split; `rows` as `folder.class_counts` gives them."""
     width = min(max(5.0, 1.5 + 0.5 * len(rows)), 14.0)
-    with _chart(path, (width, 3.4)) as figure:
-        axes = _axes(figure, "Images a class and split", ylabel="images")
+    with chart(path, (width, 3.4)) as figure:
+        axes = one_axes(figure, "Images a class and split", ylabel="images")
         places = np.arange(len(rows))
         bottom = np.zeros(len(rows))
         for split, colour in zip(("training", "validation", "test"), SERIES, strict=False):
@@ -34,7 +26,7 @@ def draw_class_counts(rows: Rows, path: str | os.PathLike[str]) -> None:
             bottom += counts
         axes.set_xticks(places, [_short(row["class"], 14) for row in rows], rotation=0 if len(rows) <= 12 else 90)
         axes.set_ylim(0, max(1.0, bottom.max()) * 1.22)
-        _legend(axes, columns=3)
+        legend(axes, columns=3)
 
 
 def draw_passes(
@@ -57,14 +49,14 @@ def draw_passes(
     mean, spread = ([row[f"p_{name}"] for name in classes] for row in rows[-2:])
     label, predicted = rows[-2]["label"], rows[-2]["predicted"]
     width = min(max(4.2, 1.4 + 0.42 * len(classes)), 13.0)
-    with _chart(path, (width + (2.6 if picture is not None else 0), 3.2)) as figure:
+    with chart(path, (width + (2.6 if picture is not None else 0), 3.2)) as figure:
         share = 2.6 / (width + 2.6) if picture is not None else 0.0
         if picture is not None:
             aside = figure.add_axes((0.02, 0.14, share - 0.04, 0.66))
             aside.set_axis_off()
             shown = picture[0] if len(picture) == 1 else np.moveaxis(picture, 0, 2)
             aside.imshow(shown, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-        axes = _axes(figure, None, ylabel="probability", left=share)
+        axes = one_axes(figure, None, ylabel="probability", left=share)
         places = np.arange(len(classes))
         colours = [ACCENT if name == label else SECOND for name in classes]
         axes.bar(places, mean, 0.7, color=colours, alpha=0.55)
@@ -86,11 +78,11 @@ def draw_passes(
 def draw_scores(rows: Rows, path: str | os.PathLike[str]) -> None:
     """Draw accuracy, cross-entropy and error AUROC of the methods side by side; `rows` as of `image_scores.csv`."""
     panels = (("accuracy", "Accuracy"), ("cross_entropy", "Cross-entropy"), ("error_auroc", "Error AUROC"))
-    with _chart(path, (10.0, 1.1 + 0.36 * max(2, len(rows)))) as figure:
+    with chart(path, (10.0, 1.1 + 0.36 * max(2, len(rows)))) as figure:
         grid = figure.subplots(1, 3, sharey=True)
         places = np.arange(len(rows))
         for axes, (key, name) in zip(grid, panels, strict=True):
-            _dress(axes)
+            dress(axes)
             values = [row.get(key) for row in rows]
             known = [(place, value) for place, value in zip(places, values, strict=True) if value is not None]
             members = [row.get("member_cross_entropy") if key == "cross_entropy" else None for row in rows]
@@ -111,12 +103,12 @@ def draw_scores(rows: Rows, path: str | os.PathLike[str]) -> None:
         figure.subplots_adjust(left=0.13, right=0.98, top=1 - 0.42 / figure.get_figheight(), bottom=0.16, wspace=0.08)
 
 
-def draw_labelling(rows: Rows, path: str | os.PathLike[str]) -> None:
+def draw_labelling_curves(rows: Rows, path: str | os.PathLike[str]) -> None:
     """Draw the accuracy against the number of labels, a curve a strategy with the band of its interval."""
-    with _chart(path, (6.4, 4.2)) as figure:
+    with chart(path, (6.4, 4.2)) as figure:
         n_seeds = max(row["n_seeds"] for row in rows)
         title = f"Labelling the most uncertain images first ({n_seeds} seed{'s' if n_seeds > 1 else ''})"
-        axes = _axes(figure, title, xlabel="labelled images", ylabel="accuracy on the test split")
+        axes = one_axes(figure, title, xlabel="labelled images", ylabel="accuracy on the test split")
         for strategy, colour in (("uncertain", ACCENT), ("random", SECOND)):
             curve = [row for row in rows if row["strategy"] == strategy]
             labels = [row["n_labels"] for row in curve]
@@ -125,72 +117,8 @@ def draw_labelling(rows: Rows, path: str | os.PathLike[str]) -> None:
                 low, high = ([row[key] for row in curve] for key in ("accuracy_low", "accuracy_high"))
                 axes.fill_between(labels, low, high, color=colour, alpha=0.22, linewidth=0)
         figure.text(0.98, 0.02, "band: 95 % interval of the mean", color=MUTED, fontsize=7.5, ha="right")
-        _legend(axes, columns=1, place="lower right")
-
-
-def draw_losses(rows: Rows, path: str | os.PathLike[str], *, ylabel: str) -> None:
-    """Draw training and validation loss by epoch; rows with `epoch`, the two losses, and `best` for the kept epoch."""
-    with _chart(path, (5.6, 3.4)) as figure:
-        axes = _axes(figure, "Loss curves", xlabel="epoch", ylabel=ylabel)
-        epochs = [row["epoch"] for row in rows]
-        for key, colour in (("training_loss", SECOND), ("validation_loss", ACCENT)):
-            axes.plot(epochs, [row[key] for row in rows], color=colour, label=key.split("_")[0])
-        for row in rows:
-            if row["best"]:
-                axes.plot(row["epoch"], row["validation_loss"], "o", color=PLAIN, label=f"kept: epoch {row['epoch']}")
-        axes.set_yscale("log")
-        # Plain digits: the style has no mathematics in it.
-        axes.yaxis.set_major_formatter("{x:g}")
-        axes.yaxis.set_minor_formatter(NullFormatter())
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        _legend(axes, columns=1)
-
-
-@contextmanager
-def _chart(path: str | os.PathLike[str], size: tuple[float, float]) -> Iterator[Figure]:
-    """A figure in the style of all figures, written whole at the end; the same rows are the same bytes."""
-    with plain_style():
-        figure = Figure(figsize=size, dpi=DPI, facecolor=_shares(BACKGROUND))
-        yield figure
-        canvas: Any = FigureCanvasAgg(figure)
-        canvas.draw()
-        with replaced_when_whole(path) as temporary:
-            temporary.write_bytes(png(np.asarray(canvas.buffer_rgba()), DPI))
-
-
-def _axes(figure: Figure, title: str | None, *, xlabel: str = "", ylabel: str = "", left: float = 0.0) -> Axes:
-    width, height = figure.get_size_inches()
-    begin = left + 0.62 / width
-    top = 0.38 / height if title else 0.72 / height
-    axes = figure.add_axes((begin, 0.56 / height, 1 - begin - 0.15 / width, 1 - top - 0.56 / height))
-    _dress(axes)
-    axes.set_xlabel(xlabel, color=MUTED, fontsize=9)
-    axes.set_ylabel(ylabel, color=MUTED, fontsize=9)
-    if title:
-        axes.set_title(title, color=PLAIN, fontsize=10, weight="bold", loc="left")
-    return axes
-
-
-def _dress(axes: Axes) -> None:
-    axes.set_facecolor(_shares(BACKGROUND))
-    axes.tick_params(colors=MUTED, labelsize=8, length=2)
-    axes.grid(axis="both", color="#2b2e35", linewidth=0.6)
-    axes.set_axisbelow(True)
-    for side, spine in axes.spines.items():
-        spine.set_visible(side in ("left", "bottom"))
-        spine.set_color("#555a63")
-
-
-def _legend(axes: Axes, *, columns: int, place: Literal["upper right", "lower right"] = "upper right") -> None:
-    legend = axes.legend(loc=place, ncols=columns, fontsize=8, frameon=False)
-    for text in legend.get_texts():
-        text.set_color(PLAIN)
+        legend(axes, columns=1, place="lower right")
 
 
 def _short(text: str, length: int) -> str:
     return text if len(text) <= length else text[: length - 1] + "…"
-
-
-def _shares(colour: tuple[int, int, int]) -> tuple[float, float, float]:
-    red, green, blue = colour
-    return red / 255, green / 255, blue / 255

@@ -130,10 +130,10 @@ def draw_labelling(curves: list[PathLike], table: PathLike, figure: PathLike) ->
     from pathlib import Path
 
     from ..tables import write_table
-    from . import charts
+    from .charts import draw_labelling_curves
     from .columns import labelling_columns
 
     rows = labelling_rows([read_json(path) for path in curves])
-    charts.draw_labelling(rows, figure)
+    draw_labelling_curves(rows, figure)
     description = "One row a strategy and number of labels: the accuracy that labelling the most uncertain first gives."
     write_table(Path(table).parent, Path(table).stem, description, labelling_columns(), rows, {})

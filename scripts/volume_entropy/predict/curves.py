@@ -1,8 +1,9 @@
 """Loss curves of a training, as table and figure; drawn from the history alone, without torch."""
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..columns import Column
 from ..csvtext import csv_text
@@ -39,8 +40,6 @@ def write_curves(history: "History", table: PathLike, figure: PathLike, *, loss:
     loss
         What was trained by, in words; the cross-entropy is in nat.
     """
-    from ..classification.charts import draw_losses
-
     unit = "nat" if loss == "cross-entropy" else "1"
     rows = [
         {
@@ -54,4 +53,25 @@ def write_curves(history: "History", table: PathLike, figure: PathLike, *, loss:
         for epoch in history.epochs
     ]
     write_text(Path(table), csv_text(curve_columns(loss, unit), rows))
-    draw_losses(rows, figure, ylabel=f"{loss} ({unit})" if unit != "1" else loss)
+    _draw(rows, figure, ylabel=f"{loss} ({unit})" if unit != "1" else loss)
+
+
+def _draw(rows: Sequence[Mapping[str, Any]], path: PathLike, *, ylabel: str) -> None:
+    """Draw training and validation loss by epoch; rows with `epoch`, the two losses, and `best` for the kept epoch."""
+    from matplotlib.ticker import MaxNLocator
+
+    from ..canvas import ACCENT, PLAIN
+    from ..charts import SECOND, chart, legend, one_axes, plain_numbers
+
+    with chart(path, (5.6, 3.4)) as figure:
+        axes = one_axes(figure, "Loss curves", xlabel="epoch", ylabel=ylabel)
+        epochs = [row["epoch"] for row in rows]
+        for key, colour in (("training_loss", SECOND), ("validation_loss", ACCENT)):
+            axes.plot(epochs, [row[key] for row in rows], color=colour, label=key.split("_")[0])
+        for row in rows:
+            if row["best"]:
+                axes.plot(row["epoch"], row["validation_loss"], "o", color=PLAIN, label=f"kept: epoch {row['epoch']}")
+        axes.set_yscale("log")
+        plain_numbers(axes.yaxis)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        legend(axes, columns=1)

@@ -7,13 +7,11 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from ..files import replaced_when_whole, write_text
+from ..files import write_text
 from .training import History
 from .variational import PosteriorWidth
 
 POSTERIOR_COLUMNS = ["epoch", *(field.name for field in fields(PosteriorWidth))]
-# Of matplotlib's savefig: no date in the file.
-_METADATA = {"Software": None}
 
 
 def write_posterior(history: History, table: Path) -> None:
@@ -44,16 +42,25 @@ def write_sweep(weights: Sequence[float], posteriors: Sequence[Path], prior: flo
     columns = ["kl_weight", *POSTERIOR_COLUMNS, "prior"]
     last = [[weight, *(curve[-1][name] for name in POSTERIOR_COLUMNS), prior] for weight, curve in curves.items()]
     _write_csv(table, columns, last)
-    with _figure(figure) as axes:
-        for weight, curve in curves.items():
-            epochs = [int(row["epoch"]) for row in curve]
-            line = axes.plot(epochs, [float(row["median"]) for row in curve], marker=".", label=f"KL weight {weight:g}")
-            low, high = ([float(row[name]) for row in curve] for name in ("p05", "p95"))
-            axes.fill_between(epochs, low, high, color=line[0].get_color(), alpha=0.15, linewidth=0)
-        axes.axhline(prior, color="0.3", linestyle="--", label="prior")
-        axes.set(xlabel="epoch", ylabel="standard deviation of the posterior", yscale="log")
-        axes.set_title("median, and 5 to 95 % of all weights")
-        axes.legend(frameon=False)
+    from matplotlib.ticker import MaxNLocator
+
+    from ..canvas import PLAIN
+    from ..charts import SERIES, chart, legend, one_axes, plain_numbers
+
+    with chart(figure, (7.2, 4.2)) as drawn:
+        title = "Posterior by weight of the divergence: median, band 5 to 95 % of all weights"
+        axes = one_axes(drawn, title, xlabel="epoch", ylabel="standard deviation")
+        for number, (weight, curve) in enumerate(curves.items()):
+            colour, epochs = SERIES[number % len(SERIES)], [int(row["epoch"]) for row in curve]
+            low, middle, high = ([float(row[name]) for row in curve] for name in ("p05", "median", "p95"))
+            axes.plot(epochs, middle, ".-", color=colour, label=f"KL weight {weight:g}")
+            axes.fill_between(epochs, low, high, color=colour, alpha=0.18, linewidth=0)
+        axes.axhline(prior, color=PLAIN, linestyle="--", linewidth=1, label="prior")
+        axes.set_yscale("log")
+        axes.set_ylim(top=1.35 * axes.get_ylim()[1])
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        plain_numbers(axes.yaxis)
+        legend(axes, columns=len(curves) + 1)
 
 
 def _all_layers(path: Path) -> list[dict[str, str]]:
@@ -67,22 +74,3 @@ def _write_csv(path: Path, columns: Sequence[str], rows: Sequence[Sequence[Any]]
     writer.writerow(columns)
     writer.writerows([["" if value is None else value for value in row] for row in rows])
     write_text(path, text.getvalue())
-
-
-class _figure:
-    """A context manager: axes to draw on, saved whole when the block ends well."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> Any:
-        from matplotlib.figure import Figure
-
-        self._figure = Figure(figsize=(6.4, 4.2), layout="constrained")
-        return self._figure.add_subplot()
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            with replaced_when_whole(self._path) as temporary:
-                metadata = _METADATA if self._path.suffix == ".png" else {"Date": None}
-                self._figure.savefig(temporary, dpi=120, metadata=metadata)

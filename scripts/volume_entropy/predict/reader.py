@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..joblog import logger, phase
 from ..readers import Slab, read_volume
 from .networks import load_network
-from .samplers import check_class_counts, make_sampler
+from .samplers import check_class_counts, check_draws, make_sampler
 from .windows import Volume, members_of, network_input, standardise
 
 ACTIVATIONS = {"softmax": "softmax", "regions": "sigmoid"}
@@ -59,8 +59,10 @@ class PredictionReader:
             self._sampler = make_sampler(
                 model["method"], loaded, passes=model.get("passes", 1), seed=model.get("seed", 0)
             )
-            window = torch.zeros((1, 1, *model["patch"]), device=device)
-            check_class_counts(self._sampler, window, self.n_classes, [str(path) for path in networks])
+            names = [str(path) for path in networks]
+            window = torch.randn((1, 1, *model["patch"]), generator=torch.Generator().manual_seed(0)).to(device)
+            check_class_counts(self._sampler, window, self.n_classes, names)
+            check_draws(self._sampler, window, names)
         self.n_members = self._sampler.n_members
 
     def members(self) -> Iterator[NDArray[np.float32]]:

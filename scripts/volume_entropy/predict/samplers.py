@@ -139,6 +139,41 @@ def check_class_counts(sampler: Sampler, example: Tensor, n_classes: int, names:
     raise ModelError(f"{problem}: {found}; probabilities.classes names {n_classes}")
 
 
+def check_draws(sampler: Sampler, example: Tensor, names: Sequence[str]) -> None:
+    """Apply networks under two random states: dropout must make a difference, and without it nothing may.
+
+    A traced TorchScript has the mode in which it was traced built in: its dropout layers are there by name, and stay
+    as they were.
+
+    Parameters
+    ----------
+    example
+        (1, channel, …), not constant.
+    names
+        Of the networks' files, for the message.
+
+    Raises
+    ------
+    ModelError
+        The passes of `mc_dropout` are all the same, or a network that is to be applied once draws at random.
+    """
+    if sampler.method == "bayesian":
+        return
+    for network, name in zip(sampler.networks, names, strict=True):
+        one = Sampler("mc_dropout", (network,), 2, sampler.seed)
+        differ = not torch.equal(one.logits(0, example), one.logits(1, example))
+        if sampler.method == "mc_dropout" and not differ:
+            raise ModelError(
+                f"every pass of {name} is the same, although it has dropout layers: a traced network keeps the mode it "
+                "was traced in. Save it with torch.jit.script, or its weights, or choose softmax"
+            )
+        if sampler.method != "mc_dropout" and differ:
+            raise ModelError(
+                f"{name} gives another result each time: it was exported in training mode. Call eval() before the "
+                "export, or choose mc_dropout"
+            )
+
+
 def probabilities_of(outputs: Tensor, activation: str) -> Tensor:
     """Turn a network's outputs (batch, class, …) into probabilities, in float32.
 

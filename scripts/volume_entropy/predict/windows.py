@@ -48,7 +48,7 @@ def members_of(
     image
         (z, y, x), standardised.
     settings
-        `patch`: edges (x, y, z) of a window, or None for the whole volume; `overlap`: fraction of an edge;
+        `patch`: edges (x, y, z) of a window; `overlap`: fraction of an edge;
         `activation`: see `samplers.probabilities_of`.
     """
     inputs = network_input(image)
@@ -71,7 +71,7 @@ def apply(
 
     outputs: Tensor = sliding_window_inference(
         inputs,
-        roi_size=tuple(settings["patch"] or inputs.shape[2:]),
+        roi_size=tuple(settings["patch"]),
         # One at a time: a dropout mask is drawn for a batch, and must be the same in every window.
         sw_batch_size=1,
         predictor=lambda windows: sampler.logits(member, windows),
