@@ -262,7 +262,8 @@ def _beside(candidate: _Candidate, listing: Listing, column: str) -> str:
 
 def writable(path: str) -> bool:
     """Whether a path can stand in a cell of the samples table: valid text without tabs, line ends and the like."""
-    return not any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in path)
+    # What is printable has none of them; one character after the other took a third of a walk over 10 000 subjects.
+    return path.isprintable() or not any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in path)
 
 
 def _some(tokens: Iterable[str]) -> str:

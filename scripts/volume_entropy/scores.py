@@ -12,6 +12,17 @@ The conventions, and what equals them:
   voxels, by predictive entropy.
 - aurc: Geifman and El-Yaniv 2017; voxels of the same entropy in random order, expected value. Packages that sort have
   one such order.
+- ue_dice: Jungo and Reyes 2019; qu_brats: Mehta et al. 2022, whose code has the same filters.
+
+Where something is absent (None is an empty cell, and does not count in a mean):
+
+- no voxel is scored (an empty mask, or all labels ignored): counts are 0, every score is None.
+- no voxel is wrong: error_auroc, error_auprc, ue_dice and ue_threshold are None; aurc and eaurc are 0.
+- every voxel is wrong: error_auroc is None, error_auprc and aurc are 1, eaurc is 0.
+- a class is absent in the reference or in the prediction: its dice is 0; in both: None. Its calibration counts in the
+  class-wise means either way, and its qu_brats too, with a Dice of 1 where a filter leaves none of it.
+- the true class has p = 0: it costs -ln of the floor, 87.34 nat, and is counted as floored.
+- one voxel is a volume like any other.
 """
 
 import math

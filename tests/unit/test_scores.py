@@ -4,13 +4,15 @@ import json
 import math
 import warnings
 from itertools import permutations
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
 import reference
 import reference_scores as oracle
 from cohorts import reproducible
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sample_store import SHAPE, SampleStore, random_mask, region_members, softmax_members, with_empty_margin
 from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
@@ -19,6 +21,7 @@ from volume_entropy.measure_store import open_measures
 from volume_entropy.score_files import Pool, as_json, from_json
 from volume_entropy.scores import harmonic_difference, scores_of
 from volume_entropy.scoring import Reference, class_scores
+from volume_entropy.sum_kernels import DROPPED_BITS
 
 # Ranks are those of bins, a 2048th wide: their scores hang on the order within a bin, all others do not.
 RANKED = {"error_auroc": 5e-5, "error_auprc": 2e-4, "aurc": 2e-5, "eaurc": 2e-5}
@@ -202,17 +205,22 @@ def test_any_split_and_any_number_of_threads_gives_the_same_counts(name, tmp_pat
 POOLED = ("one member", "members", "complement", "labels of their own")
 
 
-def test_a_pool_is_the_score_of_all_voxels_in_any_order(tmp_path):
-    for name in POOLED:
-        CASES[name].compute(tmp_path / name)
+def pooled(folder, names):
+    """Scores of several samples together, which are the same bytes in every order."""
+    for name in names:
+        CASES[name].compute(folder / name)
     found = set()
-    for order in permutations(POOLED):
+    for order in permutations(names):
         pool = Pool()
         for name in order:
-            pool.add(counts_of(tmp_path / name))
-        found.add(json.dumps(scores_of(pool.tasks(), "softmax")))
+            pool.add(counts_of(folder / name))
+        found.add(json.dumps(scores_of(pool.tasks(), CASES[names[0]].kind)))
     assert len(found) == 1
-    scores, rows = json.loads(found.pop())
+    return json.loads(found.pop())
+
+
+def test_a_pool_is_the_score_of_all_voxels_in_any_order(tmp_path):
+    scores, rows = pooled(tmp_path, POOLED)
     parts = [scored(CASES[name])[:2] for name in POOLED]
     truths = [
         np.select([np.isin(values, of_class) for of_class in CASES[name].codes_labels], range(4))
@@ -222,6 +230,63 @@ def test_a_pool_is_the_score_of_all_voxels_in_any_order(tmp_path):
     for row, wanted_row in zip(rows, expected.pop("classes"), strict=True):
         assert_close(row, wanted_row)
     assert_close(scores, expected)
+
+
+def test_a_pool_of_regions_is_the_score_of_all_voxels_in_any_order(tmp_path):
+    names = ("regions", "regions, members, mask")
+    scores, rows = pooled(tmp_path, names)
+    parts = [scored(CASES[name])[:2] for name in names]
+    q, values = (np.concatenate(part, axis=-1) for part in zip(*parts, strict=True))
+    for r, (row, labels) in enumerate(zip(rows, REGIONS, strict=True)):
+        expected = oracle.of_region(q[r], np.isin(values, labels))
+        assert expected.pop("n_scored_voxels") == scores["n_scored_voxels"]
+        assert_close(row, {**expected.pop("classes")[0], **expected})
+
+
+def assert_exact(found, expected, uncertainty, wrong):
+    """Every score, ranked ones by what the histogram tells apart; those that do not exist are None."""
+    ranks = {"aurc": oracle.aurc(uncertainty, wrong), "eaurc": oracle.eaurc(uncertainty, wrong)}
+    ranks["error_auroc"] = roc_auc_score(wrong, uncertainty) if 0 < wrong.sum() < wrong.size else None
+    ranks["error_auprc"] = average_precision_score(wrong, uncertainty) if wrong.any() else None
+    for name, value in {"ue_dice": None, "ue_threshold": None, **expected, **ranks}.items():
+        assert found[name] == (value if value is None else pytest.approx(value, abs=1e-6)), name
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 6), st.integers(1, 40), st.sampled_from([0, 0.3, 1]))
+@settings(reproducible, max_examples=30)
+def test_any_few_voxels_have_the_scores_of_float64(seed, n_classes, n, share):
+    """Sixtieths lie on the edges of bins, and tie; classes are absent; all or nothing is wrong."""
+    rng = np.random.default_rng(seed)
+    p = (rng.multinomial(60, rng.dirichlet(np.full(n_classes, 0.5), n)).T / 60).astype(np.float32)
+    q = p / p.sum(axis=0, dtype=np.float64)
+    truth = np.where(rng.random(n) < share, rng.integers(n_classes, size=n), p.argmax(axis=0))
+    with TemporaryDirectory() as folder:
+        summary = small(p, truth).compute(Path(folder), threads=1)
+        entropy = open_measures(Path(folder) / "measures.zarr").array("predictive_entropy")[:]
+    bins = entropy.ravel().view(np.int32) >> DROPPED_BITS
+    expected = oracle.of_classes(q, truth)
+    for row, wanted_row in zip(summary["structures"], expected.pop("classes"), strict=True):
+        assert_close(row, wanted_row)
+    assert_exact(summary["scores"], expected, bins, q.argmax(axis=0) != truth)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 40), st.sampled_from([0, 0.3, 1]))
+@settings(reproducible, max_examples=15)
+def test_any_few_voxels_of_regions_have_the_scores_of_float64(seed, n, share):
+    """Of 64ths p, 1 - p and their entropies' bins are exact."""
+    rng = np.random.default_rng(seed)
+    p = rng.integers(65, size=(2, n)) / 64
+    inside = (p > 0.5) ^ (rng.random((2, n)) < share)
+    labels = inside[0] + 2 * inside[1]
+    with TemporaryDirectory() as folder:
+        sample = small(p, labels, kind="regions", labels=[[1, 3], [2, 3]])
+        rows = sample.compute(Path(folder), threads=1)["structures"]
+    for r, row in enumerate(rows):
+        expected = oracle.of_region(p[r], inside[r])
+        expected |= expected.pop("classes")[0]
+        del expected["n_scored_voxels"]
+        coin = oracle.entropy(np.stack([p[r], 1 - p[r]])).round(9)
+        assert_exact(row, expected, coin, (p[r] > 0.5) != inside[r])
 
 
 def test_counts_survive_the_way_through_json(tmp_path):
