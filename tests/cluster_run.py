@@ -91,12 +91,6 @@ def stand_in(folder: Path, name: str, script: str) -> Path:
     return folder
 
 
-def wipe(study: Study) -> None:
-    """Leave the study as it was before its first run."""
-    for name in ("results", "work", "logs", "benchmarks", ".snakemake"):
-        shutil.rmtree(study.folder / name, ignore_errors=True)
-
-
 def started(slurm: Slurm, run: ClusterRun, number: int) -> list[Job]:
     """The run's jobs, as soon as so many of them are running."""
     wait_until(lambda: len(slurm.jobs(run.name, "running")) >= number, 120, f"{number} running jobs")

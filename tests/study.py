@@ -59,6 +59,11 @@ class Study:
         lines += ["\t".join(row.get(column, "") for column in columns) for row in self.rows.values()]
         (self.folder / "config/samples.tsv").write_text("\n".join(lines) + "\n")
 
+    def wipe(self) -> None:
+        """Leave the study as it was before its first run."""
+        for name in ("results", "work", "logs", "benchmarks", ".snakemake"):
+            shutil.rmtree(self.folder / name, ignore_errors=True)
+
     def keep(self) -> None:
         """Remember the whole folder as it is, for `restored`."""
         shutil.copytree(self.folder, self.folder.with_name(f"{self.folder.name}.kept"))

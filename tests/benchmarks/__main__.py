@@ -59,7 +59,7 @@ def _other(name: str, options: argparse.Namespace) -> dict[str, Any] | None:
             return tables
     if name == "snakemake":
         samples = ["10"] if options.quick else ["100", "1000", *(["10000"] if options.large else [])]
-        lines = _run([folder / "large_cohort.py", "--tiny-jobs", "--samples", *samples]).splitlines()
+        lines = _run([folder / "large_cohort.py", "--samples", *samples]).splitlines()
         return {"rows": [json.loads(line) for line in lines if line.startswith("{")]}
     return None
 

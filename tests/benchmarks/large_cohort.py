@@ -1,9 +1,9 @@
 """What Snakemake itself costs with thousands of samples: the real Snakefile, on results that are copied, not computed.
 
-    python tests/benchmarks/large_cohort.py --samples 1000 10000 [--tiny-jobs] [--profile FILE]
+    python tests/benchmarks/large_cohort.py --samples 1000 10000 [--only finished | tiny] [--profile FILE]
 
-One sample is run for real. Its source, results and Snakemake's records are then written again under every other id, so
-that the whole cohort counts as finished. `--tiny-jobs` also runs every job of the same DAG from scratch, with a shell
+`finished`: one sample is run for real. Its source, results and Snakemake's records are then written again under every
+other id, so that the whole cohort counts as finished. `tiny`: every job of the same DAG runs from scratch, with a shell
 line in the place of each script.
 """
 
@@ -147,8 +147,9 @@ def tiny_workflow(folder: Path) -> Path:
     return folder / "Snakefile"
 
 
-def rows(n_samples: int, folder: Path, tiny_jobs: bool, profile: Path | None) -> Iterator[Row]:
-    study = make_cohort(folder / "finished", n_samples)
+def finished(n_samples: int, folder: Path, profile: Path | None) -> Iterator[Row]:
+    """What is done with a cohort that has results: tables, nothing, one new sample; and the plan of one without."""
+    study = make_cohort(folder, n_samples)
     yield measured(study, "tables and report only")
     for rule in ("aggregate", "report"):
         yield job(study, rule)
@@ -157,22 +158,35 @@ def rows(n_samples: int, folder: Path, tiny_jobs: bool, profile: Path | None) ->
     for part in ("results", ".snakemake"):
         shutil.rmtree(study.folder / part)
     yield measured(study, "dry run from scratch", "-n", "--quiet", "rules")
-    if tiny_jobs:
-        snakefile = tiny_workflow(folder / "tiny")
-        row = measured(study, "tiny jobs from scratch, two at a time", snakefile=snakefile)
-        yield replace(row, what=f"{row.what}: {1000 * row.wall_s / row.jobs:.1f} ms a job")
+
+
+def tiny(n_samples: int, folder: Path) -> Row:
+    """Every job from scratch, two at a time; none does anything."""
+    study = Study(folder / "study")
+    study.add(FIRST, softmax_volume(1), site="A")
+    for number in range(1, n_samples):
+        other = name(number)
+        os.link(folder / f"study/data/{FIRST}.nii.gz", folder / f"study/data/{other}.nii.gz")
+        study.rows[other] = {"sample": other, "probabilities": f"../data/{other}.nii.gz", "site": "AB"[number % 2]}
+    study.write_table()
+    row = measured(study, "tiny jobs from scratch, two at a time", snakefile=tiny_workflow(folder / "tiny"))
+    wall, cpu = (1000 * seconds / row.jobs for seconds in (row.wall_s, row.cpu_s))
+    return replace(row, what=f"{row.what}: {wall:.1f} ms a job, {cpu:.1f} of a processor")
 
 
 def main(write: Callable[[str], object] = print) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--samples", type=int, nargs="+", default=[1000])
-    parser.add_argument("--tiny-jobs", action="store_true")
+    parser.add_argument("--only", choices=("finished", "tiny"))
     parser.add_argument("--profile", type=Path, help="where cProfile writes the run in which there is nothing to do")
     options = parser.parse_args()
     for n_samples in options.samples:
         with tempfile.TemporaryDirectory() as folder:
-            for row in rows(n_samples, Path(folder), options.tiny_jobs, options.profile):
-                write(json.dumps(row.__dict__))
+            if options.only != "tiny":
+                for row in finished(n_samples, Path(folder, "finished"), options.profile):
+                    write(json.dumps(row.__dict__))
+            if options.only != "finished":
+                write(json.dumps(tiny(n_samples, Path(folder)).__dict__))
 
 
 if __name__ == "__main__":

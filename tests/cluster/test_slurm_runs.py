@@ -7,7 +7,7 @@ import time
 from contextlib import suppress
 
 import pytest
-from cluster_run import ClusterRun, assert_same_bytes, stand_in, started, wipe
+from cluster_run import ClusterRun, assert_same_bytes, stand_in, started
 from slurm import ask, processes_of, wait_until
 from study import ROOT, environment
 
@@ -17,7 +17,7 @@ CHAIN = "rule_chain_compute_entropy_convert_render_qc"
 @pytest.fixture
 def fresh(study, slurm):
     """The study before its first run; afterwards the cluster is idle again."""
-    wipe(study)
+    study.wipe()
     yield study
     wait_until(lambda: not slurm.jobs(states="pending,running,completing"), 60, "an idle cluster")
 
@@ -96,7 +96,7 @@ def test_one_allocation_holds_the_whole_run(fresh, slurm):
 @pytest.fixture(scope="module")
 def hurt(study, slurm, tmp_path_factory):
     """One run of three chains: one is cancelled, one runs out of time, the node of one dies while its job lives on."""
-    wipe(study)
+    study.wipe()
     # As on a cluster with accounting: this sacct answers, from what squeue knows.
     answer = 'for name; do :; done; exec squeue --noheader --states=all --format="%i|%T" --name "$name"'
     commands = stand_in(tmp_path_factory.mktemp("bin"), "sacct", f'case "$*" in *-X*) {answer};; *) exit 1;; esac')

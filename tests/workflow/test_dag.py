@@ -3,16 +3,14 @@
 import os
 import re
 import shutil
-import signal
-import subprocess
-import time
 import zipfile
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
-from study import Study, environment, save, softmax_volume
+from kills import VICTIMS, Killer
+from study import Study, save, softmax_volume
 
 CHAIN = {"convert": 1, "compute_entropy": 1, "render_qc": 1}
 
@@ -186,21 +184,9 @@ def test_a_source_that_changes_while_a_run_is_killed_after_convert_never_leaves_
     assert study.table("subjects")[1][key] == fresh.table("subjects")[0][key]
 
 
-def test_the_main_process_killed_and_started_again_gives_the_same_bytes(study):
-    before = study.digests()
-    for folder in ("results", "work"):
-        shutil.rmtree(study.folder / folder)
-    process = subprocess.Popen(study.command(), env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    while not (study.folder / "work").exists():
-        time.sleep(0.05)
-    time.sleep(0.5)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    process.stdout.close()
-    assert study.run("--unlock").code == 0
-    assert study.run().code == 0
-    assert study.digests() == before
-    assert study.leftovers() == []
+def test_killed_at_three_moments_and_started_again_a_run_gives_the_same_bytes(study):
+    # A main process, a job, all at once; `make kill-test` kills thirty times.
+    assert set(Killer(study, seconds=6, seed=0).kill(3).kills) == set(VICTIMS)
 
 
 def test_a_lost_source_of_a_finished_cohort_stops_before_anything_is_touched(study):
