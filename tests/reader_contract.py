@@ -108,4 +108,6 @@ class ReaderContract:
         path = self.save(tmp_path, p)
         content = Path(path).read_bytes()
         Path(path).write_bytes(content[: int(len(content) * kept)])
-        assert rejected(path, self.n_classes, self.class_axis).code in ("file_truncated", "not_this_format")
+        # Of a few bytes nobody can tell what they were the start of.
+        codes = ("file_truncated", "not_this_format")[: 1 + (kept < 0.1)]
+        assert rejected(path, self.n_classes, self.class_axis).code in codes

@@ -6,8 +6,9 @@ The conventions, and what equals them:
   smallest normal float32 (sklearn: at the epsilon of the type).
 - brier: over all classes, 0 … 2 (Brier 1950; `sklearn.metrics.brier_score_loss` with `scale_by_half=False`); of a
   region the square of one probability, 0 … 1 (the same with `scale_by_half=True`).
-- calibration errors: 15 bins (lo, hi], as in Guo et al. 2017 and in torchmetrics' `norm="l1"` and `"max"` but for its
-  values on an edge, which it counts upwards; MONAI has [lo, hi).
+- calibration errors: 15 bins (lo, hi], 0 in the first, as in Guo et al. 2017; the class-wise ones are those of MONAI
+  (1.6, whose documentation says [lo, hi)), the others torchmetrics' `norm="l1"` and `"max"` (1.9) but
+  for its values on an edge, which it counts upwards.
 - error_auroc, error_auprc: `sklearn.metrics.roc_auc_score`, `average_precision_score` (no interpolation) of the wrong
   voxels, by predictive entropy.
 - aurc: Geifman and El-Yaniv 2017; voxels of the same entropy in random order, expected value. Packages that sort have

@@ -17,6 +17,7 @@ from volume_entropy.samples import (
     recipe,
     sample_of,
     source_paths,
+    used_settings,
 )
 
 SCHEMA = Path(__file__).parents[2] / "workflow/schemas/samples.schema.yaml"
@@ -142,6 +143,15 @@ def test_a_recipe_knows_size_time_and_absence(tmp_path):
     assert made["sources"][0] == [str(source), 4, source.stat().st_mtime_ns, True]
     assert made["sources"][1] == [str(tmp_path / "gone.nii"), None, None, False]
     assert sample_of(made) == sample
+
+
+def test_how_a_reference_is_read_counts_only_where_there_is_one():
+    def settings(reference, labels):
+        sample = Sample("a", "p.nii", reference=reference)
+        return used_settings(sample, {**SETTINGS, "reference": {"labels": labels, "ignore_labels": []}})
+
+    assert settings(None, [[0]]) == settings(None, [[1]])
+    assert settings("r.nii", [[0]]) != settings("r.nii", [[1]])
 
 
 def test_the_digest_sees_metadata_and_order():
