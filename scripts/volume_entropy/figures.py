@@ -17,6 +17,7 @@ from .joblog import phase, processed
 from .measure_store import MeasureStore, open_measures
 from .measures import MEASURES
 from .sheets import MARGIN, MIN_WIDTH, Sheet, arrange
+from .slices import MOST_SLICES
 from .tiles import INVALID, OUTSIDE, OVER, STATE_COLOURS, Bytes, Colour, class_colours, window_of
 
 if TYPE_CHECKING:
@@ -226,6 +227,8 @@ def _footer(
         )
     if views.thin:
         notes.append(Note(f"Not shown, since the volume is one voxel thin there: {', '.join(views.thin)}."))
+    if views.skips:
+        notes.append(Note(f"Of a plane of more than {MOST_SLICES} slices, every second, third, … is shown."))
     if views.image_fault:
         notes.append(Note(f"The image is not shown. {views.image_fault}", warning=True))
     return Footer(sheet.free_places()[0], sheet.unit, sheet.pixels_per_mm, bars, keys, notes, scale)

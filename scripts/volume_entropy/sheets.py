@@ -18,6 +18,10 @@ TILE_GAP, ROW_GAP, GROUP_GAP, BLOCK_GAP = 2, 6, 12, 26
 MIN_GROUP = 112
 MIN_FOOTER = 780
 SCREEN, HEADER_AND_FOOTER = 1.6, 220
+FINEST_UNIT = 1.6
+# Pixels along the longest edge of a slice beyond which voxels are read as one: no tile is larger, and the thumbnail,
+# which is cut from the same slices, may be larger than a mosaic's tiles.
+SHEET_PIXELS, MOSAIC_PIXELS = LONGEST_TILE * FINEST_UNIT, 1.5 * MOSAIC_TILE
 
 
 @dataclass(frozen=True)
@@ -137,7 +141,7 @@ def arrange(planes: Sequence[Plane], counts: Mapping[str, int], n_columns: int, 
     finest = min(length / voxels for plane in planes for length, voxels in zip(plane.size, plane.shape, strict=True))
     if mosaic:
         return _arranged(planes, counts, n_columns, MOSAIC_TILE / longest, 1.0, groups=None, stacked=True)
-    unit = min(max(1.0, sum(plane.size[1] for plane in planes) / finest / TILES_WIDTH), 1.6)
+    unit = min(max(1.0, sum(plane.size[1] for plane in planes) / finest / TILES_WIDTH), FINEST_UNIT)
     sheets = []
     for groups in range(1, max(counts.values()) + 1):
         for stacked in (False, True):

@@ -4,7 +4,7 @@ Voxel axes are named by number, 0 to 2 for x, y, z; arrays are `(z, y, x)`, so v
 Anatomical axes are numbered as in RAS+: 0 grows to the right, 1 to the front, 2 to the head.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import permutations
 from typing import Any, Literal
@@ -21,6 +21,8 @@ PLANES: dict[str, Axes] = {"sagittal": (0, 2, 1), "coronal": (1, 2, 0), "axial":
 POSITIVE, NEGATIVE = "RAS", "LPI"
 # A slice with a smaller share of the fullest one's voxels holds strays, and is not where the object is.
 MIN_SHARE = PEAK_SLICE_MIN_SHARE
+# Of one plane on a sheet, which beyond is too large for people and for memory.
+MOST_SLICES = 512
 
 
 @dataclass(frozen=True)
@@ -114,19 +116,26 @@ def choose_slices(voxels: NDArray[np.float64], n: int | Literal["all"], peak: in
     voxels
         Voxels of the object in each slice; where there are none at all, the whole axis is taken.
     n
-        How many; fewer if the object is thinner. "all": every slice of the volume.
+        How many; fewer if the object is thinner. "all": every slice of the volume; of more than `MOST_SLICES` every
+        second, or third, ….
     peak
         The slice that must be among them, if any.
     """
     if n == "all":
-        return list(range(voxels.size))
+        every = -(-voxels.size // MOST_SLICES)
+        return _with_peak(list(range(every // 2, voxels.size, every)), peak)
     occupied = np.flatnonzero(voxels >= max(1, MIN_SHARE * voxels.max()))
     first, last = (int(occupied[0]), int(occupied[-1])) if occupied.size else (0, voxels.size - 1)
     extent = last - first + 1
     count = min(int(n), extent)
     chosen = [first + int((i + 0.5) * extent / count) for i in range(count)]
+    return _with_peak(chosen, peak)
+
+
+def _with_peak(chosen: list[int], peak: int | None) -> list[int]:
+    """Move the nearest of the chosen slices to the peak."""
     if peak is not None and peak not in chosen:
-        nearest = min(range(count), key=lambda i: abs(chosen[i] - peak))
+        nearest = min(range(len(chosen)), key=lambda i: abs(chosen[i] - peak))
         chosen[nearest] = peak
     return sorted(chosen)
 
@@ -162,44 +171,3 @@ def peak_slice(total: NDArray[np.float64], voxels: NDArray[np.float64]) -> int |
     if not counted.any():
         return None
     return int(np.argmax(np.where(counted, total / np.maximum(voxels, 1), -1.0)))
-
-
-def cut(
-    slabs: Iterable[tuple[int, NDArray[Any]]],
-    shape: Sequence[int],
-    planes: Sequence[Plane],
-    chosen: Mapping[str, Sequence[int]],
-) -> dict[str, NDArray[Any]]:
-    """Cut the chosen slices of every plane, from one pass over the slabs of a volume.
-
-    Parameters
-    ----------
-    slabs
-        (first z, array (depth, y, x)), in any order, one at least; the stacks are of their type.
-    shape
-        (z, y, x) of the volume.
-    planes, chosen
-        The planes and, by plane, their slice indices in the order of the sheet.
-
-    Returns
-    -------
-    By plane `(slice, row, column)`, the right way up.
-    """
-    stacks: dict[str, NDArray[Any]] = {}
-    for start, slab in slabs:
-        for plane in planes:
-            if plane.name not in stacks:
-                across = tuple(np.delete(shape, 2 - plane.axis).tolist())
-                stacks[plane.name] = np.zeros((len(chosen[plane.name]), *across), slab.dtype)
-            _cut_slab(stacks[plane.name], plane.axis, chosen[plane.name], start, slab)
-    return {plane.name: plane.turned(stacks[plane.name]) for plane in planes}
-
-
-def _cut_slab(stack: NDArray[Any], axis: int, indices: Sequence[int], start: int, slab: NDArray[Any]) -> None:
-    depth = len(slab)
-    if axis == 2:
-        for position, index in enumerate(indices):
-            if start <= index < start + depth:
-                stack[position] = slab[index - start]
-    elif len(indices):
-        stack[:, start : start + depth] = np.moveaxis(slab[(slice(None),) * (2 - axis) + (list(indices),)], 2 - axis, 0)

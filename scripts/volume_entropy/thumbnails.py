@@ -53,7 +53,7 @@ def save_thumbnail(
     labels = [stacks[plane.name][position : position + 1] for stacks in views.labels]
     rows, columns = _content(heat[0], [stack[0] for stack in labels])
     part = (slice(None), rows, columns)
-    size = _tile(plane, rows, columns)
+    size = _tile(plane, heat.shape[1:], rows, columns)
     image = None
     if views.image is not None and window is not None:
         image = grey_tiles(grey(views.image[plane.name][position : position + 1][part], window), size)
@@ -101,11 +101,11 @@ def _content(heat: Bytes, labels: Sequence[NDArray[Any]]) -> tuple[slice, slice]
     return ranges[0], ranges[1]
 
 
-def _tile(plane: Plane, rows: slice, columns: slice) -> tuple[int, int]:
-    """The largest tile of the part's proportions of which two fit."""
+def _tile(plane: Plane, shape: tuple[int, ...], rows: slice, columns: slice) -> tuple[int, int]:
+    """The largest tile of the proportions of a part of a slice of `shape` of which two fit."""
     height, width = (
         len(range(*part.indices(voxels))) * length / voxels
-        for part, length, voxels in zip((rows, columns), plane.size, plane.shape, strict=True)
+        for part, length, voxels in zip((rows, columns), plane.size, shape, strict=True)
     )
     room = (HEIGHT - LABEL - MARGIN, (WIDTH - GAP) // 2 - MARGIN)
     scale = min(room[0] / height, room[1] / width)

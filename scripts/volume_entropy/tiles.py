@@ -53,6 +53,13 @@ def heat_codes(values: NDArray[Any], top: float) -> Bytes:
     return codes
 
 
+def values_of(codes: Bytes) -> Bytes:
+    """Codes as numbers 0 … TOP that have a mean: beyond the scale is its end, no value is 0."""
+    table = np.arange(256, dtype=np.uint8)
+    table[[OUTSIDE, OVER, INVALID]] = 0, TOP, 0
+    return table[codes]
+
+
 def window_of(stacks: Sequence[NDArray[Any]], objects: Sequence[NDArray[np.bool_]]) -> tuple[float, float]:
     """Intensities to show as black and white, from the slices that are shown.
 
@@ -120,8 +127,7 @@ def heat_tiles(codes: Bytes, size: tuple[int, int], scale: Bytes) -> Bytes:
     if size[0] >= codes.shape[1] and size[1] >= codes.shape[2]:
         return table[resized(codes, size, smooth=False)]
     # Reduced, values are averaged; the states are no numbers and are put back.
-    values = np.where(codes == OVER, TOP, np.where(codes > OVER, 0, np.where(codes == OUTSIDE, 0, codes)))
-    reduced = resized(values.astype(np.uint8), size, smooth=True).copy()
+    reduced = resized(values_of(codes), size, smooth=True).copy()
     nearest = resized(codes, size, smooth=False)
     np.copyto(reduced, nearest, where=nearest > TOP)
     return table[reduced]

@@ -9,11 +9,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from .cuts import FINEST, Cuts, Steps, cut, steps_of
 from .errors import DataError
 from .measure_store import MeasureStore
 from .readers import Geometry, check_same_place, open_reader
-from .slices import Orientation, Plane, SliceCounts, choose_slices, cut, orientation_of, peak_slice, plane_of
-from .tiles import INVALID, OUTSIDE, heat_codes
+from .sheets import MOSAIC_PIXELS, SHEET_PIXELS
+from .slices import Orientation, Plane, SliceCounts, choose_slices, orientation_of, peak_slice, plane_of
+from .tiles import INVALID, OUTSIDE, TOP, heat_codes, values_of
 
 logger = logging.getLogger("volume_entropy")
 
@@ -53,6 +55,8 @@ class Views:
         Whether the source says how its axes lie in the body; if not, right and left are anyone's guess.
     thin
         Planes asked for that would show lines: the volume has one voxel along their rows or columns.
+    skips
+        Whether all slices were asked for, but of some plane there are too many.
     """
 
     shape: tuple[int, int, int]
@@ -68,15 +72,17 @@ class Views:
     by_region: bool
     placed: bool
     thin: list[str]
+    skips: bool
 
 
 @dataclass(frozen=True)
 class _Selection:
-    """The slices to read of a volume of `shape` (z, y, x)."""
+    """The slices to read of a volume of `shape` (z, y, x), `steps` voxels as one."""
 
     shape: tuple[int, int, int]
     planes: list[Plane]
     chosen: dict[str, list[int]]
+    steps: Steps
 
     def wants(self, start: int, stop: int) -> bool:
         """Whether any slice lies in, or crosses, the slab from z = `start` to `stop`."""
@@ -84,8 +90,11 @@ class _Selection:
             plane.axis != 2 or any(start <= index < stop for index in self.chosen[plane.name]) for plane in self.planes
         )
 
-    def cut(self, slabs: Slabs) -> Stacks:
-        return cut(slabs, self.shape, self.planes, self.chosen)
+    def cut(self, slabs: Slabs, *, mean: bool = False) -> Stacks:
+        return cut(slabs, self.shape, self.planes, self.chosen, self.steps, mean=mean)
+
+    def cuts(self, *, mean: bool = False) -> Cuts:
+        return Cuts(self.shape, self.planes, self.chosen, self.steps, mean=mean)
 
 
 class _Segmentation:
@@ -190,7 +199,10 @@ def gather(
         where = objects if objects.along(plane.axis).any() else domain
         indices = choose_slices(where.along(plane.axis), n_slices, peaks[plane.name])
         chosen[plane.name] = indices[::-1] if plane.descending else indices
-    selection = _Selection(shape, planes, chosen)
+    longest = max(edge for plane in planes for edge in plane.size)
+    pixel_mm = longest / (MOSAIC_PIXELS if n_slices == "all" else SHEET_PIXELS)
+    steps = steps_of(shape, orientation.voxel_mm, pixel_mm)
+    selection = _Selection(shape, planes, chosen, steps)
     labels, void = segmentation.labels(selection)
     heat = {name: _heat(store, name, top, selection, void) for name, top in tops.items()}
     shown, fault = _image(image, selection, geometry)
@@ -209,6 +221,7 @@ def gather(
         segmentation.by_region,
         placed,
         thin,
+        n_slices == "all" and any(len(chosen[plane.name]) < shape[2 - plane.axis] for plane in planes),
     )
 
 
@@ -221,9 +234,17 @@ def _slabs(store: MeasureStore, name: str, selection: _Selection | None = None) 
 
 
 def _heat(store: MeasureStore, name: str, top: float, selection: _Selection, void: Stacks | None) -> Stacks:
-    # Coded slab by slab: with `slices: all` three turned copies of the volume are held, in bytes rather than floats.
-    coded = ((start, heat_codes(slab, top)) for start, slab in _slabs(store, name, selection))
-    codes = selection.cut(coded)
+    # Coded slab by slab, so that slices are held in bytes rather than floats. At a coarser level values are averaged;
+    # the states are no numbers.
+    states, means = selection.cuts(), selection.cuts(mean=True) if selection.steps != FINEST else None
+    for start, slab in _slabs(store, name, selection):
+        coded = heat_codes(slab, top)
+        states.add(start, coded)
+        if means is not None:
+            means.add(start, values_of(coded))
+    codes = states.stacks()
+    for plane, mean in (means.stacks() if means is not None else {}).items():
+        np.copyto(codes[plane], np.rint(mean), where=codes[plane] <= TOP, casting="unsafe")
     for plane, where in (void or {}).items():
         codes[plane][where & (codes[plane] != INVALID)] = OUTSIDE
     return codes
@@ -241,7 +262,7 @@ def _image(
         check_same_place(name, reader.geometry, "the segmentation", geometry)
         depth = max(1, IMAGE_BYTES // (4 * geometry.shape[0] * geometry.shape[1]))
         slabs = ((slab.z, slab.data) for slab in reader.slabs(min(depth, geometry.shape[2]), scaled_only=True))
-        return selection.cut(slabs), None
+        return selection.cut(slabs, mean=True), None
     except DataError as error:
         logger.warning("the figure has no image: %s", error)
         return None, str(error)

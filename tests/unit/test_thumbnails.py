@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from qc_sample import QC, SETTINGS, SHAPE, ball, has_colour
+from volume_entropy import views
 from volume_entropy.errors import Rejection
 from volume_entropy.figures import render_qc
 from volume_entropy.store import write_rejection
@@ -52,6 +53,18 @@ def test_the_slice_is_that_of_the_highest_mean(tmp_path, axis, index, name):
     # 8 × 4 voxels of 2 mm, in the plane's orientation, and large enough to be seen.
     assert max(height, width) > 90
     assert max(height / width, width / height) == pytest.approx(2, rel=0.08)
+
+
+def test_a_slice_read_coarsely_keeps_its_proportions(tmp_path, monkeypatch):
+    # Of voxels of 1 mm along y two are read as one, of those of 2 mm every one.
+    monkeypatch.setattr(views, "SHEET_PIXELS", SHAPE[2])
+    entropy = np.zeros(SHAPE, np.float32)
+    entropy[4, 4:12, 4:8] = 1.0
+    peaks = {f"predictive_entropy_peak_slice_{a}_mean": 0.5 if a == "z" else 0.1 for a in "xyz"}
+    empty = np.zeros(SHAPE, np.uint8)
+    sample = QC(tmp_path, entropy=entropy, segmentation=empty, affine=np.diag([2.0, 1, 2, 1]), **peaks)
+    rows, columns = (np.flatnonzero(heat_side(thumbnail(sample, image=False)).any(axis=along)) for along in (1, 0))
+    assert (np.ptp(rows) + 1) / (np.ptp(columns) + 1) == pytest.approx(1, rel=0.05)
 
 
 def test_segmentation_and_states_have_the_colours_of_the_figure(tmp_path):

@@ -13,7 +13,8 @@ rule render_qc:
     conda:
         "../../envs/environment.yaml"
     resources:
-        mem_mb=memory(700),
+        # Of 512³ voxels with members and an image 400 MiB, of all slices 1050.
+        mem_mb=memory(1400 if CONFIG["figures"]["slices"] == "all" else 700),
         runtime=minutes(per_gib=5),
     params:
         recipe=figure_params,
