@@ -91,7 +91,7 @@ def test_of_more_slices_than_a_sheet_holds_some_are_shown_and_the_peak():
 def test_a_coarse_map_has_the_means_of_values_and_keeps_states(tmp_path, monkeypatch):
     monkeypatch.setattr(views, "SHEET_PIXELS", SHAPE[1] / 2)
     entropy = np.random.default_rng(4).random(SHAPE).astype(np.float32)
-    entropy[:, :4], entropy[:, 4:8, :4] = np.nan, 3.0
+    entropy[:, :5], entropy[:, 5:9, :5] = np.nan, 3.0
     segmentation = ball().astype(np.uint8)
     segmentation[:, :, -2:] = 255
     sample = QC(tmp_path, entropy=entropy, segmentation=segmentation)
