@@ -15,7 +15,6 @@ with logged_to(snakemake.log[0], snakemake.input):
         [Path(path) for path in snakemake.input.summaries],
         read_cohort(Path(snakemake.input.samples), snakemake.config["model"]),
         Path(snakemake.output.table),
-        Path(snakemake.output.dictionary),
         Path(snakemake.output.figure),
         column=snakemake.params.column,
     )

@@ -97,6 +97,15 @@ class Study:
         with open(self.folder / f"results/{name}.csv", newline="", encoding="utf-8") as stream:
             return list(csv.DictReader(stream))
 
+    def described(self) -> set[str]:
+        """Names of all CSV files below the results, each held against the data dictionary beside it."""
+        from volume_entropy.report_data import read_table
+
+        paths = list((self.folder / "results").rglob("*.csv"))
+        for path in paths:
+            read_table(path.parent, path.stem)
+        return {path.stem for path in paths}
+
     def digests(self) -> dict[str, str]:
         """A digest of every CSV, summary and map below the results."""
         files = sorted(path for path in (self.folder / "results").rglob("*") if path.is_file())

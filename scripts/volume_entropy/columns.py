@@ -164,6 +164,11 @@ def rejected_columns() -> tuple[Column, ...]:
     )
 
 
+def failed_columns() -> tuple[Column, ...]:
+    """List the columns of `incomplete/failed.csv`."""
+    return (_SAMPLE, Column("log", "Log of the last stage that it reached; empty if none began"))
+
+
 @cache
 def reserved_columns() -> frozenset[str]:
     """Collect every name that `subjects.csv` can have under any config; the samples table must not use them."""

@@ -6,11 +6,10 @@ from statistics import fmean
 from typing import Any
 
 from .columns import Column
-from .csvtext import csv_text, inert
-from .files import read_json, write_json, write_text
-from .measures import SCHEMA_VERSION
+from .files import read_json
 from .model_recipes import METHOD_COLUMN, SPLIT_COLUMN
 from .samples import Sample
+from .tables import write_table
 
 # Means over samples of what stands in subjects.csv.
 MEASURES = ("predictive_entropy_mean", "mutual_information_mean")
@@ -21,7 +20,6 @@ def compare_methods(
     summaries: Sequence[Path],
     samples: Mapping[str, Sample],
     table: Path,
-    dictionary: Path,
     figure: Path,
     *,
     column: str | None,
@@ -34,8 +32,8 @@ def compare_methods(
         Of the samples, in any order; rejected ones are left out, and counted.
     samples
         The cohort, whose metadata has the method, the split and the column.
-    table, dictionary, figure
-        Files to write.
+    table, figure
+        Files to write; the table's data dictionary is put beside it.
     column
         The column whose values are compared, or None.
     """
@@ -54,19 +52,9 @@ def compare_methods(
     _add_ratios(rows)
     unit = next((s["recipe"]["settings"]["unit"] for s in found.values()), "bit")
     columns = _columns(unit, column, classes)
-    write_text(table, csv_text(columns, rows))
-    described = {
-        inert(c.name): {key: getattr(c, key) for key in ("description", "unit", "range", "type")} for c in columns
-    }
-    content = {
-        "table": table.name,
-        "description": "One row a method, split and group: means over the samples that could be used.",
-        "schema_version": SCHEMA_VERSION,
-        "empty_cell": "the value does not exist",
-        "columns": described,
-    }
     _draw(groups, unit, column, figure)
-    write_json(dictionary, content)
+    description = "One row a method, split and group: means over the samples that could be used."
+    write_table(table.parent, table.stem, description, columns, rows, {})
 
 
 def _order(key: tuple[str, str, str], groups: Mapping[tuple[str, str, str], Any]) -> tuple[int, int]:

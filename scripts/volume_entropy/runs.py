@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from .files import read_json, remove, write_text
+from .files import read_json, remove
 from .progress import Progress
 from .samples import Sample
 
@@ -55,8 +55,9 @@ def salvage(
     Finished are those whose summary was made by today's recipe, in this run or an earlier one: an old number next to
     new ones would be a wrong one.
     """
+    from .columns import failed_columns
     from .score_tables import aggregate_scores
-    from .tables import write_tables
+    from .tables import write_table, write_tables
 
     def finished(sample: str, part: str = "summary") -> bool:
         return bool(_read(results, sample, part).get("recipe") == json.loads(json.dumps(recipes[sample])))
@@ -65,8 +66,8 @@ def salvage(
     failed = [sample for sample in samples if sample not in set(done)]
     folder = Path(results) / "incomplete"
     remove(folder)
-    lines = [f"{sample},{_last_log(sample)}" for sample in failed]
-    write_text(folder / "failed.csv", "\n".join(["sample,log", *lines]) + "\n")
+    rows = [{"sample": sample, "log": _last_log(sample)} for sample in failed]
+    write_table(folder, "failed", "One row a sample that a failed job left unfinished.", failed_columns(), rows, {})
     summaries = [_path(results, sample) for sample in done]
     write_tables(summaries, {sample: dict(samples[sample].metadata) for sample in done}, folder, group=group)
     scored = [sample for sample in done if samples[sample].reference is not None and finished(sample, "scores")]

@@ -1,7 +1,5 @@
 """A job that fails for good loses neither the others nor itself."""
 
-import csv
-
 import numpy as np
 from study import Study, save, softmax_volume
 
@@ -22,5 +20,5 @@ def test_the_tables_of_what_finished_are_salvaged(tmp_path):
     assert [row["sample"] for row in study.table("incomplete/subjects")] == ["good"]
     assert [row["cross_entropy"] != "" for row in study.table("incomplete/scores")] == [True]
     assert not (tmp_path / "results/incomplete/lesions.csv").exists()
-    with open(tmp_path / "results/incomplete/failed.csv", newline="") as stream:
-        assert [row["sample"] for row in csv.DictReader(stream)] == ["stuck"]
+    assert study.table("incomplete/failed") == [{"sample": "stuck", "log": "logs/compute_entropy/stuck.log"}]
+    assert {"failed", "subjects", "scores_cohort"} <= study.described()

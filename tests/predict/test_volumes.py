@@ -85,6 +85,7 @@ def test_a_larger_kl_weight_ends_nearer_the_prior_in_the_table_of_the_sweep(fini
     with (finished.folder / "results/models/posterior_kl.csv").open() as stream:
         rows = list(csv.DictReader(stream))
     assert [float(row["kl_weight"]) for row in rows] == [1.0, 10.0]
+    assert {"methods", "posterior_kl", "variational-0_kl-10_losses"} <= finished.described()
     distances = [abs(float(row["prior"]) - float(row["median"])) for row in rows]
     assert distances[1] < distances[0]
 

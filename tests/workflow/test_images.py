@@ -53,6 +53,7 @@ def test_a_table_alone_is_a_study_and_is_measured_once(study):
     assert "i04" in page and "not_probabilities" in page and 'src="image_scores.png"' in page
     assert [row["image"] for row in study.table("images_rejected")] == ["i04"]
     assert len(study.table("images")) == 11
+    assert study.described() == {"images", "image_scores", "images_rejected", "table_rank-11_i03_passes"}
     assert study.leftovers() == []
     study.configure(images={"table": "members.csv", "show": ["i03"]}, entropy={"unit": "nat"}, on_rejected="fail")
     run = study.run()

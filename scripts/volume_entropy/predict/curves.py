@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..columns import Column
-from ..csvtext import csv_text
-from ..files import write_text
+from ..tables import write_table
 
 if TYPE_CHECKING:
     from .training import History
@@ -29,7 +28,7 @@ def curve_columns(loss: str, unit: str) -> tuple[Column, ...]:
 
 
 def write_curves(history: "History", table: PathLike, figure: PathLike, *, loss: str = "cross-entropy") -> None:
-    """Write the curves of one training as CSV, and as a figure with the kept epoch marked.
+    """Write the curves of one training as a table, and as a figure with the kept epoch marked.
 
     Parameters
     ----------
@@ -52,7 +51,8 @@ def write_curves(history: "History", table: PathLike, figure: PathLike, *, loss:
         }
         for epoch in history.epochs
     ]
-    write_text(Path(table), csv_text(curve_columns(loss, unit), rows))
+    path = Path(table)
+    write_table(path.parent, path.stem, "One row an epoch of the training.", curve_columns(loss, unit), rows, {})
     _draw(rows, figure, ylabel=f"{loss} ({unit})" if unit != "1" else loss)
 
 

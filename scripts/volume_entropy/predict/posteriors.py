@@ -1,27 +1,35 @@
 """The widths of a posterior, epoch by epoch, and their answer to the weight of the divergence: tables and a figure."""
 
 import csv
-import io
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-from ..files import write_text
+from ..columns import Column
+from ..tables import write_table
 from .training import History
-from .variational import PosteriorWidth
 
-POSTERIOR_COLUMNS = ["epoch", *(field.name for field in fields(PosteriorWidth))]
+POSTERIOR_COLUMNS = (
+    Column("epoch", "Number of the epoch, from 1", "1", "≥ 1", "integer"),
+    Column("layer", "Name of the layer in the network, or `all`"),
+    Column("n_weights", "Weights and biases that have a posterior", "1", "≥ 0", "integer"),
+    Column("mean", "Mean of the standard deviations of their posteriors", "1", "> 0", "number"),
+    Column("p05", "5th percentile of the standard deviations", "1", "> 0", "number"),
+    Column("median", "Median of the standard deviations", "1", "> 0", "number"),
+    Column("p95", "95th percentile of the standard deviations", "1", "> 0", "number"),
+)
+SWEEP_COLUMNS = (
+    Column("kl_weight", "Weight of the divergence from the prior", "1", "≥ 0", "number"),
+    *POSTERIOR_COLUMNS,
+    Column("prior", "Standard deviation of the prior", "1", "> 0", "number"),
+)
 
 
 def write_posterior(history: History, table: Path) -> None:
     """Write standard deviations of the posterior: one row an epoch and layer, none for point weights."""
-    rows = [
-        [epoch.epoch, *(getattr(width, name) for name in POSTERIOR_COLUMNS[1:])]
-        for epoch in history.epochs
-        for width in epoch.posterior
-    ]
-    _write_csv(table, POSTERIOR_COLUMNS, rows)
+    rows = [{"epoch": epoch.epoch, **asdict(width)} for epoch in history.epochs for width in epoch.posterior]
+    description = "One row an epoch and layer; none for a network of point weights."
+    write_table(table.parent, table.stem, description, POSTERIOR_COLUMNS, rows, {})
 
 
 def write_sweep(weights: Sequence[float], posteriors: Sequence[Path], prior: float, table: Path, figure: Path) -> None:
@@ -39,9 +47,14 @@ def write_sweep(weights: Sequence[float], posteriors: Sequence[Path], prior: flo
         One row a weight; and the figure, in which the prior is a line.
     """
     curves = {weight: _all_layers(path) for weight, path in sorted(zip(weights, posteriors, strict=True))}
-    columns = ["kl_weight", *POSTERIOR_COLUMNS, "prior"]
-    last = [[weight, *(curve[-1][name] for name in POSTERIOR_COLUMNS), prior] for weight, curve in curves.items()]
-    _write_csv(table, columns, last)
+    types = {"string": str, "integer": int, "number": float}
+    last = [
+        {"kl_weight": float(weight), "prior": prior}
+        | {column.name: types[column.type](curve[-1][column.name]) for column in POSTERIOR_COLUMNS}
+        for weight, curve in curves.items()
+    ]
+    description = "One row a weight of the divergence: the posterior after the last epoch."
+    write_table(table.parent, table.stem, description, SWEEP_COLUMNS, last, {})
     from matplotlib.ticker import MaxNLocator
 
     from ..canvas import PLAIN
@@ -66,11 +79,3 @@ def write_sweep(weights: Sequence[float], posteriors: Sequence[Path], prior: flo
 def _all_layers(path: Path) -> list[dict[str, str]]:
     with path.open(newline="", encoding="utf-8") as stream:
         return [row for row in csv.DictReader(stream) if row["layer"] == "all"]
-
-
-def _write_csv(path: Path, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([["" if value is None else value for value in row] for row in rows])
-    write_text(path, text.getvalue())
