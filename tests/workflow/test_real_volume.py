@@ -3,11 +3,13 @@
 import json
 from pathlib import Path
 
+import dask.array
 import nibabel
 import nilearn
 import numpy as np
 import pytest
 from study import Study, save
+from volume_entropy.readers import open_reader
 
 LIMIT_MIB = 400
 
@@ -47,7 +49,7 @@ def saturated(brain):
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory, brain, saturated):
-    study = Study(tmp_path_factory.mktemp("brain"))
+    study = Study(tmp_path_factory.mktemp("brain"), storage={"maps": ["nifti", "ome-zarr"]})
     for name, (p, affine) in {"brain": brain, "saturated": saturated}.items():
         study.add(name)
         save(p, study.folder / f"data/{name}.nii.gz", affine)
@@ -68,6 +70,15 @@ def test_total_and_map_are_the_tutorials(study, name, request):
     np.testing.assert_array_equal(image.affine, nibabel.load(study.folder / f"data/{name}.nii.gz").affine)
     np.testing.assert_allclose(image.affine, affine)
     assert np.abs(np.asarray(image.dataobj, dtype=np.float64) - expected).max() <= 1e-6
+
+
+def test_the_ome_zarr_image_has_the_values_of_the_map_and_lies_where_it_does(study, brain):
+    maps = study.folder / "results/brain/maps"
+    levels = [dask.array.from_zarr(str(maps / "brain_maps.ome.zarr"), component=str(number)) for number in range(3)]
+    assert [level.shape for level in levels] == [(1, 189, 233, 197), (1, 95, 117, 99), (1, 48, 59, 50)]
+    values = np.asarray(nibabel.load(maps / "brain_desc-predictiveEntropy_map.nii.gz").dataobj)
+    np.testing.assert_array_equal(levels[0][0].compute(), values.T)
+    assert open_reader(str(maps / "brain_maps.ome.zarr"), n_classes=1).geometry.affine.tolist() == brain[1].tolist()
 
 
 @pytest.mark.parametrize("rule", ["convert", "compute_entropy", "render_qc"])
