@@ -148,6 +148,22 @@ def huge_array(folder: Path, name: str) -> str:
     return str(folder / "p.npz")
 
 
+class Pipe(io.BytesIO):
+    """What a zip file is written to where nobody can go back: its sizes then stand in the directory alone."""
+
+    def tell(self) -> int:
+        raise OSError
+
+
+def huge_directory(folder: Path) -> str:
+    content, pipe = Path(huge_array(folder, "npy")).read_bytes(), Pipe()
+    with zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("probabilities.npy", content)
+        archive.filelist[0].file_size = 12 * 32767**3 + len(content) - 5000
+    (folder / "p.npz").write_bytes(pipe.getvalue())
+    return str(folder / "p.npz")
+
+
 def huge_zarr(folder: Path) -> str:
     path = stored(folder, "zarr 3")
     shape = b"[32767, 32767, 32767, 3]"
@@ -162,6 +178,7 @@ HUGE = {
     "mgh": huge_mgh,
     "npy": lambda folder: huge_array(folder, "npy"),
     "npz": lambda folder: huge_array(folder, "npz"),
+    "npz, its directory too": huge_directory,
     "zarr": huge_zarr,
 }
 
@@ -218,6 +235,19 @@ def test_faults_7_and_8_a_few_values_that_are_none_are_counted(tmp_path: Path, k
     assert summary["n_domain_voxels"] == 6000 - 5
 
 
+# Where the sum of the others is right, or does not count, only the range of the value itself tells.
+@pytest.mark.parametrize(
+    ("kind", "voxel"), [("softmax", (-0.4, 0.5, 0.5)), ("regions", (0.2, -0.4, 0.1)), ("regions", (0.2, 1.4, 0.1))]
+)
+def test_fault_8_a_value_out_of_range_is_counted_whatever_its_voxel_sums_to(
+    tmp_path: Path, kind: str, voxel: tuple[float, ...]
+) -> None:
+    p = softmax_field((10, 20, 30))
+    p[3, 4, 5:10] = voxel
+    path = write_nifti(tmp_path / "p.nii", p)
+    assert ended(tmp_path, path, settings(kind=kind))["n_invalid_voxels"] == 5
+
+
 @pytest.mark.parametrize("kind", BAD_VALUES)
 def test_faults_7_and_8_many_values_that_are_none_are_rejected(tmp_path: Path, kind: str) -> None:
     p = softmax_field((10, 20, 30))
@@ -225,9 +255,10 @@ def test_faults_7_and_8_many_values_that_are_none_are_rejected(tmp_path: Path, k
     assert ended(tmp_path, write_nifti(tmp_path / "p.nii", p))["code"] == BAD_VALUES[kind][2]
 
 
-def test_fault_9_unnormalised_scores_are_divided_out_where_the_config_says_so(tmp_path: Path) -> None:
+@pytest.mark.parametrize("scale", [37, 1e-3])
+def test_fault_9_unnormalised_scores_are_divided_out_where_the_config_says_so(tmp_path: Path, scale: float) -> None:
     p = softmax_field()
-    path = write_nifti(tmp_path / "p.nii", p * 37)
+    path = write_nifti(tmp_path / "p.nii", p * np.float32(scale))
     summary = ended(tmp_path / "null", path, settings(sum_tolerance=None))
     assert summary["predictive_entropy_total"] == pytest.approx(total(p), rel=NUMBER)
     assert summary["n_renormalised_voxels"] == p[..., 0].size
