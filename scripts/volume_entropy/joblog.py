@@ -1,5 +1,6 @@
 """The log of one job: what it read, how long each phase took, its peak memory; and its traceback if it fails."""
 
+import errno
 import logging
 import os
 import resource
@@ -11,6 +12,7 @@ from contextlib import contextmanager
 from .files import fingerprint
 
 logger = logging.getLogger("volume_entropy")
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 # Of the job of this process.
 _voxels = 0
 
@@ -42,8 +44,13 @@ def logged_to(path: str, reads: Iterable[str | os.PathLike[str]] = ()) -> Iterat
             logger.info("reads %s", _listed([os.fspath(name) for name in reads]))
             yield
             logger.info("done in %s", _cost(time.perf_counter() - started))
-        except BaseException:
+        except BaseException as error:
             logger.exception("failed after %s", _cost(time.perf_counter() - started))
+            if isinstance(error, OSError) and error.errno in NO_SPACE:
+                logger.error(
+                    "A disk that this job writes to is full. Make room, and give the same command again: it goes on "
+                    "from what is finished."
+                )
             raise
         finally:
             sys.stdout, sys.stderr = streams
