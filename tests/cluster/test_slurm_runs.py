@@ -1,6 +1,7 @@
 """Whatever happens to jobs, nodes and main process, a run on Slurm ends with a local run's bytes, or says why not."""
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -48,22 +49,60 @@ def test_ctrl_c_leaves_no_job_of_the_run(fresh, slurm, tmp_path):
     assert fresh.run("-n").code == 0, "the lock is left"
 
 
-def test_a_killed_main_process_is_continued_while_its_jobs_are_alive(fresh, slurm):
+def test_a_killed_main_process_is_continued_while_its_jobs_are_alive(fresh, slurm, tmp_path):
     first = ClusterRun(fresh)
     jobs = started(slurm, first, 3)
     wait_until(lambda: (fresh.folder / "logs/convert/sub-01.log").exists(), 60, "a job's log")
     first.kill()
+    # They stay at the stage where they are.
+    for job in jobs:
+        signalled(job, signal.SIGSTOP)
     refused = ClusterRun(fresh)
     assert refused.wait(60) != 0
     assert "--unlock" in refused.output
     assert {job.state for job in slurm.jobs(first.name)} == {"RUNNING"}
     assert ClusterRun(fresh, "--unlock").wait(60) == 0
-    second = ClusterRun(fresh)
+    second = ClusterRun(fresh, commands=short_of_memory_and_late(fresh, tmp_path))
     assert second.wait(240) == 0, second.output
     assert "jobs of it are still in Slurm's queue: they are cancelled" in second.output
     assert {job.state for job in slurm.jobs(first.name)} == {"CANCELLED"}
     assert len(jobs) == len(slurm.jobs(first.name))
     assert_same_bytes(fresh)
+    # One chain had too little memory at first, and more at its second attempt.
+    chains = [job for job in slurm.jobs(second.name) if job.comment.startswith("rule_chain")]
+    assert sorted((job.state, job.memory) for job in chains) == [
+        *[("COMPLETED", "1600M")],
+        *[("COMPLETED", "800M")] * 2,
+        ("FAILED", "800M"),
+    ]
+    # A file that came late was waited for.
+    assert (tmp_path / "was late").exists()
+    assert second.output.count("Trying to restart job") == 1
+    # The main process on a cluster says how far it is, too.
+    assert re.search("Progress: .*render_qc 3 of 3, report 1 of 1;", second.output)
+
+
+def short_of_memory_and_late(study, folder):
+    """Stand-ins: the first job of sub-02 may take 60 MiB; the figure of sub-01 is not seen for five seconds."""
+    figure, number, late = study.folder / "results/sub-01/sub-01_qc.png", folder / "number", folder / "was late"
+    stand_in(
+        folder / "bin",
+        "sbatch",
+        f"""case "$*" in *"--mem 800 "*sub-02*) ulimit -d 61440;; esac
+answer=$($REAL "$@") || exit
+case "$*" in *sub-01*) echo "$answer" > "{number}";; esac
+echo "$answer\"""",
+    )
+    return stand_in(
+        folder / "bin",
+        "squeue",
+        f"""answer=$($REAL "$@") || exit
+if [ -e "{number}" ] && [ ! -e "{late}" ] && echo "$answer" | grep -q "^$(cat "{number}")|COMPLETED"; then
+    mv "{figure}" "{late}"
+    (sleep 5; cp -p "{late}" "{figure}") >/dev/null 2>&1 &
+fi
+[ -z "$answer" ] || echo "$answer\"""",
+    )
 
 
 def test_a_status_query_that_fails_ends_the_run_with_what_to_do(fresh, slurm, tmp_path):
