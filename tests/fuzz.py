@@ -101,6 +101,8 @@ def run(start: Valid, tree: Tree, resolved: dict[str, Any], folder: Path) -> str
         str(source / start.probabilities),
         image=start.image and str(source / start.image),
         mask=start.mask and str(source / start.mask),
+        reference=start.reference and str(source / start.reference),
+        atlas=start.atlas and str(source / start.atlas),
     )
     made = {**recipe(sample, resolved), "sources": [[sample.probabilities, 1, 1, True]]}
     summary = staged(sample, made, folder / "out", in_place=False)
@@ -109,7 +111,8 @@ def run(start: Valid, tree: Tree, resolved: dict[str, Any], folder: Path) -> str
         assert isinstance(store, ProbabilityStore)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            truth = read_sample(source, start.probabilities, start.mask, resolved)
+            others = {"mask": start.mask, "reference": start.reference, "atlas": start.atlas}
+            truth = read_sample(source, start.probabilities, others, resolved)
         check_store(store, truth)
         check_numbers(summary, folder / "out", truth, resolved)
     if tree == start.tree and summary["status"] != "ok":
@@ -197,6 +200,29 @@ def check_numbers(summary: dict[str, Any], out: Path, truth: Content, resolved: 
     domain = ~low.invalid & ~low.empty & (True if truth.mask is None else truth.mask)
     if summary["n_domain_voxels"] != int(domain.sum()):
         raise Wrong(f"{summary['n_domain_voxels']} voxels in the domain, expected {int(domain.sum())}")
+    check_labels(summary, domain, truth, resolved)
+
+
+def check_labels(summary: dict[str, Any], domain: np.ndarray, truth: Content, resolved: dict[str, Any]) -> None:
+    """Reference and atlas hold the labels that other readers find."""
+    for values in (truth.reference, truth.atlas):
+        if values is not None and not np.array_equal(values, np.rint(values)):
+            raise Wrong("labels that are no whole numbers")
+    if truth.reference is not None:
+        inside, how = truth.reference[domain], resolved["reference"]
+        classes = [np.isin(inside, labels) for labels in how["labels"]]
+        expected = [int(voxels.sum()) for voxels in classes]
+        found = [row["n_reference_voxels"] for row in summary["structures"]]
+        ignored = int(np.isin(inside, how["ignore_labels"]).sum())
+        if found != expected or summary["scores"]["n_ignored_voxels"] != ignored:
+            raise Wrong(f"a reference with {found} voxels of each class, expected {expected}")
+        if summary["scores"]["n_unlisted_voxels"] != inside.size - ignored - sum(expected):
+            raise Wrong("another number of unlisted voxels")
+    if truth.atlas is not None:
+        labels, counts = np.unique(truth.atlas[domain], return_counts=True)
+        regions = {row["label"]: row["n_voxels"] for row in summary["regions"] if row["n_voxels"]}
+        if regions != {int(a): int(n) for a, n in zip(labels, counts, strict=True) if a}:
+            raise Wrong(f"an atlas with the regions {regions}")
 
 
 @cache

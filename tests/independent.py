@@ -7,6 +7,7 @@ import gzip
 import io
 import re
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,13 +33,15 @@ class Volume:
 
 @dataclass
 class Content:
-    """A sample's files: p (member, class, z, y, x), float32, and the mask (z, y, x)."""
+    """A sample's files: p (member, class, z, y, x), float32; mask and label images (z, y, x), None if absent."""
 
     p: np.ndarray
     affine: np.ndarray | None
     unit_mm: float
     quantum: float
     mask: np.ndarray | None
+    reference: np.ndarray | None = None
+    atlas: np.ndarray | None = None
 
 
 def read_volume(path: Path, class_first: bool = False) -> Volume:
@@ -151,8 +154,10 @@ def read_zarr(path: Path) -> Volume:
     return Volume(values)
 
 
-def read_sample(folder: Path, probabilities: str, mask: str | None, settings: dict[str, Any]) -> Content:
-    """Read a sample as its settings say."""
+def read_sample(
+    folder: Path, probabilities: str, others: Mapping[str, str | None], settings: dict[str, Any]
+) -> Content:
+    """Read a sample as its settings say; `others` are the names of its mask, reference and atlas."""
     tokens = settings["tokens"] if "{class}" in probabilities else [None]
     members = settings["members"] if "{member}" in probabilities else [None]
     n_classes = len(settings["classes"]) - (settings["background"] == "complement")
@@ -170,10 +175,14 @@ def read_sample(folder: Path, probabilities: str, mask: str | None, settings: di
     affines = [volume.affine for volume in volumes if volume.affine is not None]
     for other in affines:
         np.testing.assert_allclose(other, affines[0], rtol=0, atol=2e-3)
-    domain = None
-    if mask is not None:
-        domain = in_space(read_volume(folder / mask).values, 1, settings)[0, 0] != 0
-    return Content(p, affine, unit_mm, max(volume.quantum for volume in volumes), domain)
+    single = {
+        column: in_space(read_volume(folder / name).values, 1, settings, np.float64)[0, 0]
+        for column, name in others.items()
+        if name is not None
+    }
+    if "mask" in single:
+        single["mask"] = single["mask"] != 0
+    return Content(p, affine, unit_mm, max(volume.quantum for volume in volumes), **{"mask": None, **single})
 
 
 def _volume(
@@ -184,8 +193,8 @@ def _volume(
     return in_space(volume.values, n_classes, settings), volume
 
 
-def in_space(values: np.ndarray, n_classes: int, settings: dict[str, Any]) -> np.ndarray:
-    """(member, class, z, y, x), float32, of a file's axes as they are declared."""
+def in_space(values: np.ndarray, n_classes: int, settings: dict[str, Any], dtype: type = np.float32) -> np.ndarray:
+    """(member, class, z, y, x) of a file's axes as they are declared."""
     members = values.ndim == 5 and values.shape[3] != 1
     array = values if members else values[None]
     while array.ndim > 5 and array.shape[-1] == 1:
@@ -213,4 +222,4 @@ def in_space(values: np.ndarray, n_classes: int, settings: dict[str, Any]) -> np
         array = array.transpose(0, 1, 4, 3, 2)
     assert array.shape[1] == n_classes, array.shape
     with np.errstate(all="ignore"):
-        return array.astype(np.float32)
+        return array.astype(dtype)

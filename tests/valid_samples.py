@@ -23,7 +23,7 @@ class Valid:
     ----------
     tree
         Its files, by their path in the sample's folder.
-    probabilities, mask, image
+    probabilities, mask, image, reference, atlas
         As in the samples table, relative to the folder.
     settings
         What the config has to say for it to be read right.
@@ -37,6 +37,8 @@ class Valid:
     mask: str | None = None
     image: str | None = None
     settings: dict[str, Any] = field(default_factory=settings)
+    reference: str | None = None
+    atlas: str | None = None
 
 
 def field_of(n_classes: int = 3, seed: int = 0, empty: bool = True) -> np.ndarray:
@@ -96,6 +98,18 @@ def with_mask_and_image() -> Valid:
         "image.nii": nifti_bytes(image),
     }
     return Valid(".nii.gz", tree, "p.nii.gz", mask="mask.nii.gz", image="image.nii")
+
+
+def with_reference_and_atlas() -> Valid:
+    labels = np.random.default_rng(5).choice([0, 1, 40, 41, 9, 77], size=SHAPE)
+    scaled = nifti_bytes((labels - 7).astype(np.int16), inter=7, order=">")
+    tree = {
+        "p.nii": nifti_bytes(field_of()),
+        "reference.nii.gz": compress(scaled),
+        "atlas.mgh": nibabel.MGHImage(labels[::-1].astype(np.int32), AFFINE).to_bytes(),
+    }
+    how = settings(reference={"labels": [[0], [1], [40, 41]], "ignore_labels": [9]})
+    return Valid(".nii", tree, "p.nii", settings=how, reference="reference.nii.gz", atlas="atlas.mgh")
 
 
 def background_missing() -> Valid:
@@ -198,6 +212,7 @@ VALID: dict[str, Callable[[], Valid]] = {
     "one nii.gz a class": one_file_a_class,
     "one nii a member": one_file_a_member,
     "nii.gz, mask and image": with_mask_and_image,
+    "nii, reference and atlas": with_reference_and_atlas,
     "background missing": background_missing,
     "class axis first": class_axis_first,
     "mgz": mgh(gz=True),
