@@ -1,7 +1,8 @@
 """Charts in the style of all figures: dark, plain, and the same bytes for the same content."""
 
+import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -10,13 +11,15 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from .canvas import ACCENT, BACKGROUND, MUTED, PLAIN, WARNING, plain_style, png
 from .files import replaced_when_whole
 
 DPI = 150
 SECOND = "#6fb7ff"
+# Of a label of 8 points: inches a letter and a line take, and letters it may have.
+LETTER, LINE, LONGEST = 0.066, 0.13, 24
 SERIES = (ACCENT, SECOND, "#9fd86b", WARNING, "#c8a2ff", MUTED)
 
 
@@ -36,7 +39,7 @@ def one_axes(figure: Figure, title: str | None, *, xlabel: str = "", ylabel: str
     """Add the axes that a figure has alone, right of the share `left`."""
     width, height = figure.get_size_inches()
     begin = left + 0.62 / width
-    top = 0.38 / height if title else 0.72 / height
+    top = 0.38 / height if title else 0.92 / height
     axes = figure.add_axes((begin, 0.56 / height, 1 - begin - 0.15 / width, 1 - top - 0.56 / height))
     dress(axes)
     axes.set_xlabel(xlabel, color=MUTED, fontsize=9)
@@ -67,10 +70,31 @@ def legend(
 
 
 def plain_numbers(axis: Axis) -> None:
-    """Label a logarithmic axis at 1, 2 and 5 of each decade, in plain digits: the style has no mathematics in it."""
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    """Label a logarithmic axis in plain digits, since the style has no mathematics in it; call it after drawing.
+
+    Over a decade and more at 1, 2 and 5 of each, which leaves a shorter axis with one label or none.
+    """
+    low, high = axis.get_view_interval()
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)) if high > 10 * low else MaxNLocator(6, steps=[1, 2, 5, 10]))
     axis.set_major_formatter("{x:g}")
     axis.set_minor_formatter(NullFormatter())
+
+
+def name_places(figure: Figure, axes: Axes, names: Sequence[str]) -> None:
+    """Name the places 0, 1, … along x; upright where they are narrow, below axes that make room; of very many some."""
+    box, (width, height) = axes.get_position(), figure.get_size_inches()
+    labels = [shortened(name, LONGEST) for name in names]
+    longest, room = max(map(len, labels), default=0) * LETTER, box.width * width / max(1, len(labels))
+    every = max(1, math.ceil(LINE / room))
+    axes.set_xticks(range(0, len(labels), every), labels[::every], rotation=0 if longest < room else 90)
+    if longest >= room:
+        bottom = (longest + 0.12) / height
+        axes.set_position((box.x0, bottom, box.width, box.y1 - bottom))
+
+
+def shortened(text: str, length: int) -> str:
+    """Leave out the middle of a longer text: names of one folder or family often differ at their ends."""
+    return text if len(text) <= length else f"{text[: length // 2]}…{text[len(text) - (length - 1) // 2 :]}"
 
 
 def _shares(colour: tuple[int, int, int]) -> tuple[float, float, float]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..canvas import ACCENT, MUTED, PLAIN, WARNING
-from ..charts import SECOND, SERIES, chart, dress, legend, one_axes
+from ..charts import LETTER, SECOND, SERIES, chart, dress, legend, name_places, one_axes, shortened
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -24,7 +24,7 @@ def draw_class_counts(rows: Rows, path: str | os.PathLike[str]) -> None:
             counts = np.array([row[f"n_{split}"] for row in rows])
             axes.bar(places, counts, 0.75, bottom=bottom, color=colour, label=f"{split} ({counts.sum()})")
             bottom += counts
-        axes.set_xticks(places, [_short(row["class"], 14) for row in rows], rotation=0 if len(rows) <= 12 else 90)
+        name_places(figure, axes, [row["class"] for row in rows])
         axes.set_ylim(0, max(1.0, bottom.max()) * 1.22)
         legend(axes, columns=3)
 
@@ -49,10 +49,10 @@ def draw_passes(
     mean, spread = ([row[f"p_{name}"] for name in classes] for row in rows[-2:])
     label, predicted = rows[-2]["label"], rows[-2]["predicted"]
     width = min(max(4.2, 1.4 + 0.42 * len(classes)), 13.0)
-    with chart(path, (width + (2.6 if picture is not None else 0), 3.2)) as figure:
+    with chart(path, (width + (2.6 if picture is not None else 0), 3.6)) as figure:
         share = 2.6 / (width + 2.6) if picture is not None else 0.0
         if picture is not None:
-            aside = figure.add_axes((0.02, 0.14, share - 0.04, 0.66))
+            aside = figure.add_axes((0.02, 0.12, share - 0.04, 0.6))
             aside.set_axis_off()
             shown = picture[0] if len(picture) == 1 else np.moveaxis(picture, 0, 2)
             aside.imshow(shown, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
@@ -62,17 +62,20 @@ def draw_passes(
         axes.bar(places, mean, 0.7, color=colours, alpha=0.55)
         if len(passes) > 1:
             axes.errorbar(places, mean, yerr=spread, fmt="none", ecolor=PLAIN, elinewidth=1.1, capsize=3)
-        for number, values in enumerate(passes):
-            shift = 0.0 if len(passes) == 1 else (number / (len(passes) - 1) - 0.5) * 0.5
-            axes.plot(places + shift, values, ".", color=PLAIN, markersize=3.5)
-        axes.set_xticks(places, [_short(name, 14) for name in classes], rotation=0 if len(classes) <= 12 else 90)
+            for number, values in enumerate(passes):
+                shift = (number / (len(passes) - 1) - 0.5) * 0.5
+                axes.plot(places + shift, values, ".", color=PLAIN, markersize=3.5)
+        name_places(figure, axes, classes)
         axes.set_ylim(0, 1.04)
-        figure.text(0.02, 0.95, _short(title, 70), color=PLAIN, fontsize=10, weight="bold", va="top")
         n = len(passes)
-        words = f"predicted {_short(predicted, 24)} ({max(mean):.2f}) by {n} pass{'es' if n > 1 else ''}"
-        words += f", label {_short(label, 24)}" if label is not None else ", label unknown"
+        words = f"predicted {shortened(predicted, 24)} ({max(mean):.2f}) by {n} pass{'es' if n > 1 else ''}"
+        words += f", label {shortened(label, 24)}" if label is not None else ", label unknown"
         colour = WARNING if label is not None and label != predicted else MUTED
-        figure.text(0.02, 0.87, words, color=colour, fontsize=8.5, va="top")
+        notes = ["bars: mean", "lines: standard deviation", "dots: passes"] if n > 1 else []
+        notes += ["yellow: the label"] if label is not None else []
+        figure.text(0.02, 0.965, shortened(title, 70), color=PLAIN, fontsize=10, weight="bold", va="top")
+        figure.text(0.02, 0.89, words, color=colour, fontsize=8.5, va="top")
+        figure.text(0.02, 0.82, "; ".join(notes), color=MUTED, fontsize=8, va="top")
 
 
 def draw_scores(rows: Rows, path: str | os.PathLike[str]) -> None:
@@ -98,9 +101,12 @@ def draw_scores(rows: Rows, path: str | os.PathLike[str]) -> None:
             axes.set_title(
                 name + (" (nat); line: one member" if key == "cross_entropy" else ""), color=PLAIN, fontsize=9.5
             )
-        grid[0].set_yticks(places, [row["method"].replace("_", " ") for row in rows])
+        names = [row["method"].replace("_", " ") for row in rows]
+        grid[0].set_yticks(places, names)
         grid[0].set_ylim(max(2, len(rows)) - 0.5, -0.5)
-        figure.subplots_adjust(left=0.13, right=0.98, top=1 - 0.42 / figure.get_figheight(), bottom=0.16, wspace=0.08)
+        left = (0.25 + LETTER * max(map(len, names), default=0)) / figure.get_figwidth()
+        height = figure.get_figheight()
+        figure.subplots_adjust(left=left, right=0.98, top=1 - 0.42 / height, bottom=0.36 / height, wspace=0.12)
 
 
 def draw_labelling_curves(rows: Rows, path: str | os.PathLike[str]) -> None:
@@ -118,7 +124,3 @@ def draw_labelling_curves(rows: Rows, path: str | os.PathLike[str]) -> None:
                 axes.fill_between(labels, low, high, color=colour, alpha=0.22, linewidth=0)
         figure.text(0.98, 0.02, "band: 95 % interval of the mean", color=MUTED, fontsize=7.5, ha="right")
         legend(axes, columns=1, place="lower right")
-
-
-def _short(text: str, length: int) -> str:
-    return text if len(text) <= length else text[: length - 1] + "…"

@@ -1,0 +1,55 @@
+"""Charts are legible: no label is cut off or lies on another, and a short logarithmic axis has numbers too."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from volume_entropy.canvas import plain_style
+from volume_entropy.charts import name_places, one_axes, plain_numbers, shortened
+
+
+@pytest.mark.parametrize(
+    ("names", "upright"),
+    [
+        (["benign", "malignant"], False),
+        ([str(i) for i in range(10)], False),
+        ([f"a_rather_long_class_{i}" for i in range(12)], True),
+        ([f"family/of/very/many/long/names/{i:03}" for i in range(150)], True),
+    ],
+)
+def test_names_of_places_are_whole_and_apart(names, upright):
+    with plain_style():
+        figure = Figure(figsize=(min(max(5.0, 1.5 + 0.5 * len(names)), 14.0), 3.4), dpi=100)
+        axes = one_axes(figure, "Title")
+        axes.bar(np.arange(len(names)), 1.0)
+        name_places(figure, axes, names)
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+        boxes = [label.get_window_extent(canvas.get_renderer()) for label in axes.get_xticklabels()]
+    assert (axes.get_xticklabels()[0].get_rotation() == 90) is upright
+    assert all(box.x0 >= 0 and box.y0 >= 0 and box.x1 <= figure.bbox.width for box in boxes)
+    assert all(a.x1 <= b.x0 for a, b in pairwise(boxes))
+    assert len(boxes) >= min(len(names), 70)
+
+
+def test_names_that_are_shortened_keep_what_tells_them_apart():
+    short = shortened("family/of/very/many/long/names/017", 24)
+    assert len(short) == 24
+    assert short.startswith("family/of/ve")
+    assert short.endswith("names/017")
+    assert shortened("gm", 24) == "gm"
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.9, 1.3), (1.14, 1.53), (0.04, 2.3), (0.3, 0.7), (1e-5, 3)])
+def test_logarithmic_axes_have_three_numbers_or_more(low, high):
+    with plain_style():
+        axes = one_axes(Figure(), "Title")
+        axes.plot([1, 2], [low, high])
+        axes.set_yscale("log")
+        plain_numbers(axes.yaxis)
+        ticks = [tick for tick in axes.get_yticks() if axes.get_ylim()[0] <= tick <= axes.get_ylim()[1]]
+        labels = axes.yaxis.get_major_formatter().format_ticks(ticks)
+    assert 3 <= len(ticks) <= 20
+    assert [float(label.replace("−", "-")) for label in labels] == pytest.approx(ticks)
