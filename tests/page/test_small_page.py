@@ -160,6 +160,20 @@ def test_text_stands_out_from_what_is_behind_it(looked):
     assert poor == []
 
 
+def test_names_of_rows_are_not_broken_by_the_numbers_beside_them(looked):
+    heights = looked.js("""
+        const box = document.createElement('div');
+        box.className = 'scroll';
+        box.innerHTML = '<table class="plain"><tr><th scope="row">ensemble</th>'
+          + '<td class="n">0.123456789 … 0.234567890</td>'.repeat(9) + '</tr></table>';
+        document.querySelector('#summary').append(box);
+        const found = ['th', 'td'].map((name) => box.querySelector(name).clientHeight);
+        box.remove();
+        return found;
+    """)
+    assert heights[0] == heights[1] < 40
+
+
 @pytest.mark.parametrize("width", [1440, 1280, 800])
 def test_nothing_is_wider_than_the_window(looked, width):
     size = {"width": width, "height": 720, "deviceScaleFactor": 1, "mobile": False}
