@@ -1,7 +1,7 @@
 """Write the cohort of `make demo-predict`: small brains with labels, to train on, to test on, and of another scanner.
 
 The template of `make_demo` at 4 mm is bent by a smooth field, which bends its labels along, and scanned. The other
-scanner, of which nothing is ever trained on, has another contrast, a stronger bias field and more noise. Seeded; files
+scanner, of which nothing is ever trained on, has a weaker contrast between the tissues and more noise. Seeded; files
 that are there whole are left alone.
 """
 
@@ -29,7 +29,7 @@ class Scanner:
     noise: float
 
 
-SCANNERS = {"own": Scanner(1.0, 0.05, 0.03), "other": Scanner(0.6, 0.2, 0.08)}
+SCANNERS = {"own": Scanner(1.0, 0.05, 0.03), "other": Scanner(0.4, 0.05, 0.05)}
 COHORT = (
     *(("train", "own") for _ in range(6)),
     *(("val", "own") for _ in range(2)),

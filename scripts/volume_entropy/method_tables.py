@@ -41,17 +41,22 @@ def compare_methods(
     groups: dict[tuple[str, str, str], list[Row]] = {}
     for name, sample in samples.items():
         if name in found:
-            settings = found[name]["recipe"]["settings"]
+            model = found[name]["recipe"]["settings"]["model"]
             value = "" if column is None else sample.metadata.get(column, "")
-            key = (settings["model"]["method"], sample.metadata.get(SPLIT_COLUMN, ""), value)
+            key = (model["method"], sample.metadata.get(SPLIT_COLUMN, ""), value)
             groups.setdefault(key, []).append(found[name])
-    classes: list[str] = next((s["recipe"]["settings"]["classes"] for s in found.values()), [])
+    recipes: list[Row] = [summary["recipe"]["settings"] for summary in found.values()]
+    settings: Row = recipes[0] if recipes else {"classes": [], "unit": "bit"}
+    # The Dice of the background says how much of it the mask leaves.
+    classes = {
+        index: name for index, name in enumerate(settings["classes"]) if name != settings.get("background_class")
+    }
     rows = [
         _row(key, members, classes) for key, members in sorted(groups.items(), key=lambda item: _order(item[0], groups))
     ]
     _add_ratios(rows)
-    unit = next((s["recipe"]["settings"]["unit"] for s in found.values()), "bit")
-    columns = _columns(unit, column, classes)
+    unit = settings["unit"]
+    columns = _columns(unit, column, list(classes.values()))
     _draw(groups, unit, column, figure)
     description = "One row a method, split and group: means over the samples that could be used."
     write_table(table.parent, table.stem, description, columns, rows, {})
@@ -64,12 +69,12 @@ def _order(key: tuple[str, str, str], groups: Mapping[tuple[str, str, str], Any]
     return first_of_method, keys.index(key)
 
 
-def _row(key: tuple[str, str, str], summaries: Sequence[Row], classes: Sequence[str]) -> Row:
+def _row(key: tuple[str, str, str], summaries: Sequence[Row], classes: Mapping[int, str]) -> Row:
     usable = [summary for summary in summaries if summary["status"] == "ok"]
     row: Row = {METHOD_COLUMN: key[0], SPLIT_COLUMN: key[1], "group": key[2]}
     row |= {"n_samples": len(usable), "n_rejected": len(summaries) - len(usable)}
     row |= {name: _mean(summary.get(name) for summary in usable) for name in MEASURES}
-    for index, name in enumerate(classes):
+    for index, name in classes.items():
         row[f"dice_{name}"] = _mean(summary["structures"][index].get("dice") for summary in usable)
     return row
 

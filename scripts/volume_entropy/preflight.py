@@ -35,10 +35,11 @@ def check_extra(keys: Sequence[str], modules: Sequence[str] = EXTRA) -> None:
     """
     missing = [name for name in modules if find_spec(name) is None]
     if missing:
+        verb = "is" if len(missing) == 1 else "are"
         raise ConfigError(
-            f"{' and '.join(keys)} need networks, and {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not "
-            "installed here. In the clone, `make env-predict` installs them into .venv-predict; then run "
-            ".venv-predict/bin/snakemake with the same arguments."
+            f"{' and '.join(keys)}: this takes networks, and {', '.join(missing)} {verb} not installed here. In the "
+            "clone, `make env-predict` installs them into .venv-predict; then run .venv-predict/bin/snakemake with the "
+            "same arguments."
         )
 
 

@@ -66,6 +66,7 @@ def test_methods_and_groups_are_compared_in_a_table_a_figure_and_the_page(finish
     assert [(row["method"], row["split"], row["group"]) for row in rows] == [
         (method, *group) for method in METHODS for group in (("val", "own"), ("val", "other"))
     ]
+    assert [name for name in rows[0] if "dice" in name] == ["dice_csf", "dice_gm", "dice_wm"]
     for own, other in zip(rows[::2], rows[1::2], strict=True):
         assert own["predictive_entropy_ratio"] == "1.0"
         entropies = [float(samples[f"sub-{n}_{own['method']}"]["predictive_entropy_mean"]) for n in ("02", "03")]

@@ -76,5 +76,5 @@ def test_a_store_of_another_recipe_is_stale_and_none_is_not(tmp_path):
 
 def test_a_config_that_needs_networks_is_refused_where_they_are_not_installed():
     preflight.check_extra(["model.methods"], ["json", "csv"])
-    with pytest.raises(ConfigError, match=r"model\.methods and images\.folder need .*no_such.*make env-predict"):
+    with pytest.raises(ConfigError, match=r"model\.methods and images\.folder: .*no_such.*make env-predict"):
         preflight.check_extra(["model.methods", "images.folder"], ["json", "no_such_package"])
