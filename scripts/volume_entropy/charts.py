@@ -72,10 +72,11 @@ def legend(
 def plain_numbers(axis: Axis) -> None:
     """Label a logarithmic axis in plain digits, since the style has no mathematics in it; call it after drawing.
 
-    Over a decade and more at 1, 2 and 5 of each, which leaves a shorter axis with one label or none.
+    Over three decades and more at each, over one at 1, 2 and 5 of it; a shorter axis would have one label, or none.
     """
     low, high = axis.get_view_interval()
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5)) if high > 10 * low else MaxNLocator(6, steps=[1, 2, 5, 10]))
+    decades = LogLocator(subs=(1,) if high > 1000 * low else (1, 2, 5))
+    axis.set_major_locator(decades if high > 10 * low else MaxNLocator(6, steps=[1, 2, 5, 10]))
     axis.set_major_formatter("{x:g}")
     axis.set_minor_formatter(NullFormatter())
 

@@ -94,6 +94,7 @@ def render_cohort(
 def score_page(title: str, tasks: Sequence[ScoreSums], classes: Sequence[str], kind: str, unit: str) -> "Page":
     """Draw three panels; a line a region, where there are regions."""
     from .canvas import MUTED, PLAIN, Page, blank
+    from .charts import LONGEST, shortened
 
     page = Page(blank(HEIGHT, WIDTH), 100)
     scores, _ = scores_of(tasks, kind)
@@ -102,7 +103,7 @@ def score_page(title: str, tasks: Sequence[ScoreSums], classes: Sequence[str], k
     if not scores["n_scored_voxels"]:
         page.text(40, TOP, "No voxel could be scored.", points=12, colour=PLAIN)
         return page
-    names = list(classes) if kind == "regions" else [""]
+    names = [shortened(name, LONGEST) for name in classes] if kind == "regions" else [""]
     lines = list(zip(names, tasks, _colours(len(names), kind), strict=True))[:MOST_LINES]
     reliability, risk, histogram = (_panel(page, left, width) for left, width in PANELS)
     _draw_reliability(reliability, lines)
@@ -111,9 +112,12 @@ def score_page(title: str, tasks: Sequence[ScoreSums], classes: Sequence[str], k
     top = math.log2(2 if kind == "regions" else max(len(classes), 2)) * (1.0 if unit == "bit" else math.log(2))
     _draw_histogram(histogram, tasks, top, unit)
     if kind == "regions":
-        for axes in (reliability, risk):
-            legend = axes.legend(fontsize=7.5, labelcolor=PLAIN, frameon=False, loc="upper left")
-            legend.set_zorder(5)
+        # A region's voxels are sure by half at least: nothing lies at the left. The next panel has the same colours.
+        shown = f"{len(lines)} of {len(names)} regions" if len(names) > len(lines) else None
+        legend = reliability.legend(
+            fontsize=8, labelcolor=PLAIN, frameon=False, loc="upper left", title=shown, title_fontsize=8
+        )
+        legend.get_title().set_color(MUTED)
     return page
 
 
@@ -200,6 +204,8 @@ def _draw_risk(axes: Any, lines: Sequence[tuple[str, ScoreSums, Any]], n: int) -
 
 def _draw_histogram(axes: Any, tasks: Sequence[ScoreSums], top: float, unit: str) -> None:
     """Shares of the right, and of the wrong, voxels by entropy."""
+    from .charts import plain_numbers
+
     edges = np.linspace(0, top, N_BARS + 1)
     lowest = 1.0
     for outcome, colour, name in ((RIGHT, RIGHT_COLOUR, "right voxels"), (WRONG, WRONG_COLOUR, "wrong voxels")):
@@ -214,7 +220,7 @@ def _draw_histogram(axes: Any, tasks: Sequence[ScoreSums], top: float, unit: str
             axes.stairs(shares, edges, color=colour, fill=True, alpha=0.3)
             axes.stairs(shares, edges, color=colour, linewidth=1.3, label=f"{name} ({number(int(heights.sum()))})")
     axes.set_yscale("log")
-    axes.yaxis.set_major_formatter(lambda share, _: f"{share:g}")
     axes.set(xlim=(0, top), ylim=(max(lowest / 2, 1e-9), 1.5))
+    plain_numbers(axes.yaxis)
     axes.legend(fontsize=8, labelcolor="linecolor", frameon=False, loc="upper right")
     _named(axes, "Entropy of right and wrong voxels", f"predictive entropy ({unit})", "share of these voxels")

@@ -1,4 +1,4 @@
-"""Charts are legible: no label is cut off or lies on another, and a short logarithmic axis has numbers too."""
+"""Charts are legible: no label is cut off or lies on another, and logarithmic axes have numbers, in plain digits."""
 
 from itertools import pairwise
 
@@ -6,8 +6,12 @@ import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from qc_sample import texts_of
 from volume_entropy.canvas import plain_style
 from volume_entropy.charts import name_places, one_axes, plain_numbers, shortened
+from volume_entropy.partials import DROPPED_BITS
+from volume_entropy.score_figures import score_page
+from volume_entropy.scoring import ScoreSums
 
 
 @pytest.mark.parametrize(
@@ -53,3 +57,26 @@ def test_logarithmic_axes_have_three_numbers_or_more(low, high):
         labels = axes.yaxis.get_major_formatter().format_ticks(ticks)
     assert 3 <= len(ticks) <= 20
     assert [float(label.replace("−", "-")) for label in labels] == pytest.approx(ticks)
+
+
+def scored(right, wrong):
+    """One region whose voxels were all predicted with 0.7 and have one bit."""
+    confidence, classwise = np.zeros((15, 3), np.int64), np.zeros((2, 15, 3), np.int64)
+    confidence[10] = right + wrong, round(0.7 * (right + wrong) * 2**30), right
+    steps = np.zeros((20, 2), np.int64)
+    steps[19] = right, wrong
+    one_bit = 1 + (int(np.float32(1).view(np.int32)) >> DROPPED_BITS)
+    filters = np.zeros((2, 41, 4), np.int64)
+    return ScoreSums(0, 0, [2**30, 2**30, 0], confidence, classwise, filters, steps,
+                     np.array([one_bit]), np.array([[right, wrong]]))  # fmt: skip
+
+
+@pytest.mark.parametrize("n", [3, 12])
+def test_scores_of_regions_are_named_once_and_numbered_plainly(tmp_path, n):
+    names = [f"family/of/long/names/of/regions/{i}" for i in range(n)]
+    with plain_style():
+        score_page("sub-01", [scored(90, 10)] * n, names, "regions", "bit").save(tmp_path / "scores.svg", "svg")
+    texts = texts_of((tmp_path / "scores.svg").read_bytes())
+    assert not [text for text in texts if "$" in text or "math" in text]
+    assert [text for text in texts if text.startswith("family")] == [shortened(name, 24) for name in names[:8]]
+    assert (f"8 of {n} regions" in texts) is (n > 8)
