@@ -1,7 +1,9 @@
 """The counts behind the scores of a sample: kept beside its summary, so that a cohort is pooled without its volumes."""
 
+import base64
 import json
 import os
+import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,15 +19,23 @@ PathLike = str | os.PathLike[str]
 
 
 def as_json(sums: ScoreSums) -> dict[str, Any]:
-    """Counts as JSON has them."""
-    arrays = {name: getattr(sums, name).tolist() for name in ("confidence", "classwise", "filters", "steps", "bins")}
-    right, wrong = sums.counts.T.tolist()
+    """Counts as JSON has them.
+
+    The histogram is base64 of the zlib stream of three rows of little-endian int64: how far each bin is from the one
+    before it, right voxels, wrong voxels. As lists, the 260 000 bins of a volume that is nowhere certain are 8 MB, and
+    took compute_entropy 1.5 s.
+    """
+    arrays = {name: getattr(sums, name).tolist() for name in ("confidence", "classwise", "filters", "steps")}
+    rows = np.vstack([np.diff(sums.bins, prepend=0), sums.counts.T]).astype("<i8")
+    histogram = base64.b64encode(zlib.compress(rows.tobytes(), 1)).decode()
     counts = {"n_unlisted": sums.n_unlisted, "n_ignored": sums.n_ignored, "totals": sums.totals}
-    return {**counts, **arrays, "right": right, "wrong": wrong}
+    return {**counts, **arrays, "histogram": histogram}
 
 
 def from_json(content: Mapping[str, Any]) -> ScoreSums:
     """What `as_json` made; sums of probabilities as Python integers, which pooling cannot overflow."""
+    packed = zlib.decompress(base64.b64decode(content["histogram"]))
+    steps, *counts = np.frombuffer(packed, "<i8").astype(np.int64).reshape(3, -1)
     return ScoreSums(
         content["n_unlisted"],
         content["n_ignored"],
@@ -34,8 +44,8 @@ def from_json(content: Mapping[str, Any]) -> ScoreSums:
         np.array(content["classwise"], object),
         np.array(content["filters"], np.int64),
         np.array(content["steps"], np.int64),
-        np.array(content["bins"], np.int64),
-        np.array([content["right"], content["wrong"]], np.int64).reshape(2, -1).T,
+        np.cumsum(steps),
+        np.array(counts).T,
     )
 
 
@@ -57,7 +67,7 @@ def write_scores(
         content |= {name: store.attributes[name] for name in ("kind", "unit", "classes")}
         rows = [{key: row[key] for key in row if key != "class"} for row in summary["structures"]]
         content |= {"scores": summary["scores"], "by_class": rows, "counts": store.attributes["scores"]}
-    # On one line: indented, a histogram would be three numbers in ten bytes of blanks each.
+    # On one line: indented, each count would have ten bytes of blanks.
     write_text(output, json.dumps(content, allow_nan=False, ensure_ascii=False) + "\n")
     return content
 
@@ -83,6 +93,6 @@ class Pool:
     def tasks(self) -> list[ScoreSums]:
         """Sums of all samples; empty if there is none."""
         for histogram, task in zip(self._histograms, self._tasks, strict=True):
-            task.bins = np.flatnonzero(histogram.any(axis=1))
+            task.bins = np.flatnonzero(histogram.sum(axis=1))
             task.counts = histogram[task.bins]
         return self._tasks

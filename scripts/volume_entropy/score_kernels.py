@@ -86,29 +86,28 @@ class Filters(NamedTuple):
     limits
         (41,) from 0 to 0.5: a voxel is kept by filter i if its value is at most limits[i].
     first
-        (GRID + 1,) by ⌊value · 2 · GRID⌋: the first filter that can keep it.
+        (GRID + 1,) by ⌊value · 2 · GRID⌋: the first filter that can keep it; it or the next one does.
     """
 
     limits: NDArray[np.float64]
-    first: NDArray[np.int64]
+    first: NDArray[np.uint8]
 
 
 @inlined
-def interval(value: float, n: int) -> int:
+def interval(value: float, n: int) -> np.int32:
     """The interval of n equal ones, each open below and closed above, that holds a value of [0, 1]; 0 in the first."""
     scaled = value * n - n * SLACK
-    below = int(scaled)
-    index = below if scaled > below else below - 1
-    return min(max(index, 0), n - 1)
+    below = np.int32(scaled)
+    index = np.int32(below if scaled > np.float64(below) else below - np.int32(1))
+    index = index if index > np.int32(0) else np.int32(0)
+    return index if index < np.int32(n - 1) else np.int32(n - 1)
 
 
 @inlined
 def filter_of(value: float, filters: Filters) -> int:
     """The first filter that keeps a voxel of which min(p, 1 - p) is `value`."""
-    index = filters.first[int(value * (2 * GRID))]
-    while index < N_FILTERS - 1 and value > filters.limits[index]:
-        index += 1
-    return int(index)
+    index = int(filters.first[int(value * (2 * GRID))])
+    return index + int(value > filters.limits[index])
 
 
 @inlined
@@ -160,70 +159,6 @@ def add_class(c: int, q: float, uncertain: float, predicted: bool, true: bool, f
     else:
         outcome = FALSE_POSITIVE if predicted else TRUE_NEGATIVE
     tally.filters[c, filter_of(uncertain, filters), outcome] += 1
-
-
-@kernel
-def score_classes(
-    rows: Floats,
-    complement: bool,
-    bits: NDArray[np.int32],
-    top: float,
-    segmentation: Labels,
-    nothing: int,
-    mask: NDArray[np.bool_] | None,
-    reference: Labels,
-    unlisted: int,
-    filters: Filters,
-    tally: Tally,
-) -> None:
-    """Add the voxels of classes that exclude each other.
-
-    Parameters
-    ----------
-    rows
-        (stored class, voxel) mean probabilities, of any sum; what is below 0 counts as 0.
-    complement
-        Class 0 is max(0, 1 - Σp), and not stored.
-    bits
-        (voxel,) the predictive entropy as the bits of a float32.
-    top
-        The highest entropy.
-    segmentation, nothing
-        (voxel,) predicted class; `nothing` outside the domain.
-    mask
-        (voxel,) True inside; None: everywhere.
-    reference, unlisted
-        (voxel,) true class; `unlisted` and what follows it are not scored.
-    """
-    n_stored, first = rows.shape[0], int(complement)
-    for v in range(bits.size):
-        label = int(segmentation[v])
-        if label == nothing or (mask is not None and not mask[v]):
-            continue
-        truth = int(reference[v])
-        if truth >= unlisted:
-            tally.left_out[truth - unlisted] += 1
-            continue
-        if bits[v] == 0 and truth == label:
-            tally.certain[label] += 1
-            continue
-        total = 0.0
-        for c in range(n_stored):
-            total += max(np.float64(rows[c, v]), 0.0)
-        background = max(1.0 - total, 0.0) if complement else 0.0
-        total += background
-        squares, of_truth, confidence = 1.0, 0.0, 0.0
-        for c in range(n_stored + first):
-            p = background if c < first else max(np.float64(rows[c - first, v]), 0.0)
-            if p == 0.0 and c != label and c != truth:
-                continue
-            q = p / total
-            squares += q * q
-            of_truth = q if c == truth else of_truth
-            confidence = q if c == label else confidence
-            add_class(c, q, min(q, 1.0 - q), c == label, c == truth, filters, tally)
-        add_truth(of_truth, max(squares - 2.0 * of_truth, 0.0), tally.totals)
-        add_prediction(confidence, int(bits[v]), top, truth == label, tally)
 
 
 @kernel

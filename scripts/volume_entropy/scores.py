@@ -32,6 +32,7 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .kernels import VALUE_BITS
 from .score_kernels import (
@@ -87,7 +88,7 @@ def task_scores(sums: ScoreSums) -> dict[str, Score]:
     """Compute the scores of one task, in the order of their columns; None where a score does not exist."""
     n = n_scored(sums)
     right, wrong = (int(sums.confidence[:, HITS].sum()), n - int(sums.confidence[:, HITS].sum()))
-    ascending = [(int(r), int(w)) for r, w in sums.counts]
+    ascending = _with_errors(sums.counts)
     risk = _areas_of_risk(ascending)
     ue_dice, ue_threshold = _error_dice(sums.steps)
     by_class = [calibration_errors(bins) for bins in sums.classwise]
@@ -111,6 +112,18 @@ def task_scores(sums: ScoreSums) -> dict[str, Score]:
         "ue_dice": ue_dice,
         "ue_threshold": ue_threshold,
     }
+
+
+def _with_errors(counts: NDArray[np.int64]) -> list[tuple[int, int]]:
+    """The groups of voxels of the same entropy, those in a row that have no errors as one: no rank changes by that.
+
+    Most of the bins of a large volume hold a few right voxels each.
+    """
+    if not len(counts):
+        return []
+    has_errors = counts[:, WRONG] > 0
+    begins = np.flatnonzero(has_errors | np.concatenate([[True], has_errors[:-1]]))
+    return [(right, wrong) for right, wrong in np.add.reduceat(counts, begins, axis=0).tolist()]
 
 
 def class_rows(sums: ScoreSums) -> list[dict[str, Score]]:

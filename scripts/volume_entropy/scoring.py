@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .class_score_kernels import score_classes
 from .kernels import TILE, VALUE_BITS, Labels
 from .labels import unlisted_code
 from .score_kernels import (
@@ -28,10 +29,10 @@ from .score_kernels import (
     TRUE_NEGATIVE,
     TRUE_POSITIVE,
     UNLISTED,
+    WRONG,
     Counts,
     Filters,
     Tally,
-    score_classes,
     score_region,
 )
 from .sum_kernels import N_BINS
@@ -193,7 +194,7 @@ def filters() -> Filters:
     """The limits of min(p, 1 - p) at which the entropy of a coin is 0, 2.5, … 100 % of log 2."""
     limits = np.array([_coin_of(i / (N_FILTERS - 1)) for i in range(N_FILTERS)])
     first = np.searchsorted(limits, np.arange(GRID + 1) / (2 * GRID), side="left")
-    return Filters(limits, first.astype(np.int64))
+    return Filters(limits, first.astype(np.uint8))
 
 
 def _coin_of(bits: float) -> float:
@@ -219,7 +220,7 @@ def _tally(n_classes: int) -> Tally:
 
 def _sums(tally: Tally) -> ScoreSums:
     spread_certain(tally)
-    bins = np.flatnonzero(tally.histogram.any(axis=1))
+    bins = np.flatnonzero(tally.histogram[:, RIGHT] | tally.histogram[:, WRONG])
     return ScoreSums(
         int(tally.left_out[UNLISTED]),
         int(tally.left_out[IGNORED]),
