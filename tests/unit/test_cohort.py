@@ -242,6 +242,8 @@ def test_small_cohorts_are_ranked_by_the_mean_of_the_foreground():
 def test_ties_are_broken_by_the_id():
     alike = [summary(f"sub-{i}", predictive_entropy_foreground_mean=0.2) for i in "cab"]
     assert ranked(alike) == ["sub-a", "sub-b", "sub-c"]
+    outliers = [summary(name, predictive_entropy_foreground_mean=0.9) for name in ("sub-2a", "sub-1b")]
+    assert ranked([*cohort(12), *outliers])[:2] == ["sub-1b", "sub-2a"]
 
 
 def test_a_sample_without_foreground_is_judged_by_its_domain_among_its_like():
