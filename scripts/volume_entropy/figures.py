@@ -204,6 +204,7 @@ def _footer(
     window: tuple[float, float] | None,
 ) -> "Footer":
     from .legends import Bar, Footer, Key, Note
+    from .mosaics import DISAGREEMENT_PEAK, PEAK
 
     unit = store.attributes["unit"]
     bars = [
@@ -219,7 +220,9 @@ def _footer(
         keys.append(Key("invalid", STATE_COLOURS[INVALID]))
     if summary["n_empty_voxels"]:
         keys.append(Key("outside the field", STATE_COLOURS[OUTSIDE]))
-    keys.append(Key("slice with the highest mean predictive entropy"))
+    keys.append(Key("slice with the highest mean predictive entropy", mark=PEAK))
+    if any(index is not None for index in views.disagreement_peaks.values()):
+        keys.append(Key("slice with the highest mean mutual information", mark=DISAGREEMENT_PEAK))
     notes = [Note(_convention(views, window), warning=not views.placed)]
     if summary.get("content") == "partial_volume":
         notes.append(

@@ -26,10 +26,11 @@ class Bar:
 
 @dataclass(frozen=True)
 class Key:
-    """One entry of the legend; no colour: the mark of the slice with the highest entropy."""
+    """One entry of the legend; no colour: the mark of a slice."""
 
     label: str
     colour: Colour | None = None
+    mark: str = ""
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ class Footer:
         for key, (x, line) in zip(self.keys, self._key_places(), strict=True):
             middle = y + (line + 0.5) * LINE * unit
             if key.colour is None:
-                page.text(left + x, middle, "▲", colour=ACCENT, vertical="center")
+                page.text(left + x, middle, key.mark, colour=ACCENT, vertical="center")
             else:
                 page.swatch(left + x, middle - 5 * unit, 14 * unit, 10 * unit, key.colour)
             page.text(left + x + 20 * unit, middle, key.label, points=8.5, colour=PLAIN, vertical="center")

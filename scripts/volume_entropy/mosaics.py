@@ -19,6 +19,9 @@ HEADINGS = {
     "mutual_information": "mutual information",
 }
 SHORT_HEADINGS = {"image": "image", "segmentation": "segm.", "predictive_entropy": "PE", "mutual_information": "MI"}
+# Marks of the slices where the means of predictive entropy and mutual information are highest, and their words.
+PEAK, DISAGREEMENT_PEAK = "▲", "△"
+PEAK_WORDS = {PEAK: "highest mean entropy", DISAGREEMENT_PEAK: "highest mean MI", "▲△": "highest means"}
 # Pixels at 100 dpi that "predictive entropy" takes.
 HEADING_WIDTH = 118
 Window = tuple[float, float]
@@ -111,12 +114,14 @@ def annotate(page: Page, block: Block, views: Views, columns: Sequence[str]) -> 
     places = slice_places(block.plane, views)
     for position, index in enumerate(views.chosen[block.plane.name]):
         x, y = block.group_origin(position)
-        peak = index == views.peaks[block.plane.name]
+        mark = PEAK if index == views.peaks[block.plane.name] else ""
+        mark += DISAGREEMENT_PEAK if index == views.disagreement_peaks[block.plane.name] else ""
         label = f"{'xyz'[block.plane.axis]} {index}{places[position]}"
-        if peak:
-            label = f"▲ {label}" + (" · highest mean entropy" if block.group_width > 290 * unit else "")
+        if mark:
+            label = f"{mark} {label}" + (f" · {PEAK_WORDS[mark]}" if block.group_width > 290 * unit else "")
+        if PEAK in mark:
             page.frame(x - 2, y - 2, block.n_columns * (width + TILE_GAP) - TILE_GAP + 4, height + 4, ACCENT)
-        page.text(x, y - 3 * unit, label, points=8, colour=ACCENT if peak else MUTED, vertical="bottom")
+        page.text(x, y - 3 * unit, label, points=8, colour=ACCENT if mark else MUTED, vertical="bottom")
         if views.placed:
             _mark_sides(page, block, position)
 

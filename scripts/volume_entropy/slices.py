@@ -108,8 +108,8 @@ def plane_of(name: str, orientation: Orientation, shape: Sequence[int]) -> Plane
     )
 
 
-def choose_slices(voxels: NDArray[np.float64], n: int | Literal["all"], peak: int | None) -> list[int]:
-    """Choose the slices to show, ascending: `n` spread evenly over the object, one of them moved to the peak.
+def choose_slices(voxels: NDArray[np.float64], n: int | Literal["all"], peaks: Sequence[int | None]) -> list[int]:
+    """Choose the slices to show, ascending: `n` spread evenly over the object, the nearest ones moved to the peaks.
 
     Parameters
     ----------
@@ -118,25 +118,27 @@ def choose_slices(voxels: NDArray[np.float64], n: int | Literal["all"], peak: in
     n
         How many; fewer if the object is thinner. "all": every slice of the volume; of more than `MOST_SLICES` every
         second, or third, ….
-    peak
-        The slice that must be among them, if any.
+    peaks
+        Slices that must be among them, the first before others where `n` is less; None is no slice.
     """
     if n == "all":
         every = -(-voxels.size // MOST_SLICES)
-        return _with_peak(list(range(every // 2, voxels.size, every)), peak)
+        return _with_peaks(list(range(every // 2, voxels.size, every)), peaks)
     occupied = np.flatnonzero(voxels >= max(1, MIN_SHARE * voxels.max()))
     first, last = (int(occupied[0]), int(occupied[-1])) if occupied.size else (0, voxels.size - 1)
     extent = last - first + 1
     count = min(int(n), extent)
     chosen = [first + int((i + 0.5) * extent / count) for i in range(count)]
-    return _with_peak(chosen, peak)
+    return _with_peaks(chosen, peaks)
 
 
-def _with_peak(chosen: list[int], peak: int | None) -> list[int]:
-    """Move the nearest of the chosen slices to the peak."""
-    if peak is not None and peak not in chosen:
-        nearest = min(range(len(chosen)), key=lambda i: abs(chosen[i] - peak))
-        chosen[nearest] = peak
+def _with_peaks(chosen: list[int], peaks: Sequence[int | None]) -> list[int]:
+    """Move to each peak the nearest of the chosen slices that is none."""
+    for number, peak in enumerate(peaks):
+        free = [index for index in chosen if index not in peaks[:number]]
+        if peak is not None and peak not in chosen and free:
+            nearest = min(free, key=lambda index: abs(index - peak))
+            chosen[chosen.index(nearest)] = peak
     return sorted(chosen)
 
 

@@ -40,6 +40,8 @@ class Views:
         By plane the slice indices.
     peaks
         By plane the index of the slice with the highest mean predictive entropy; None without a domain.
+    disagreement_peaks
+        The same of mutual information; None where it is not shown.
     heat
         By measure and plane the codes of `tiles.heat_codes`.
     labels
@@ -65,6 +67,7 @@ class Views:
     planes: list[Plane]
     chosen: dict[str, list[int]]
     peaks: dict[str, int | None]
+    disagreement_peaks: dict[str, int | None]
     heat: dict[str, Stacks]
     labels: list[Stacks]
     image: Stacks | None
@@ -190,14 +193,20 @@ def gather(
     planes = [plane for plane in asked if min(plane.shape) > 1] or asked
     thin = [plane.name for plane in asked if plane not in planes]
     segmentation = _Segmentation(store)
-    peaks = {plane.name: summary.get(f"predictive_entropy_peak_slice_{'xyz'[plane.axis]}") for plane in planes}
+    peaks, seconds = (
+        {
+            plane.name: summary.get(f"{name}_peak_slice_{'xyz'[plane.axis]}") if name in tops else None
+            for plane in planes
+        }
+        for name in ("predictive_entropy", "mutual_information")
+    )
     objects, domain, entropy = segmentation.survey(with_entropy=None in peaks.values())
     chosen: dict[str, list[int]] = {}
     for plane in planes:
         if peaks[plane.name] is None:
             peaks[plane.name] = peak_slice(entropy.along(plane.axis), domain.along(plane.axis))
         where = objects if objects.along(plane.axis).any() else domain
-        indices = choose_slices(where.along(plane.axis), n_slices, peaks[plane.name])
+        indices = choose_slices(where.along(plane.axis), n_slices, (peaks[plane.name], seconds[plane.name]))
         chosen[plane.name] = indices[::-1] if plane.descending else indices
     longest = max(edge for plane in planes for edge in plane.size)
     pixel_mm = longest / (MOSAIC_PIXELS if n_slices == "all" else SHEET_PIXELS)
@@ -214,6 +223,7 @@ def gather(
         planes,
         chosen,
         peaks,
+        seconds,
         heat,
         labels,
         shown,

@@ -80,8 +80,8 @@ def test_every_voxel_of_an_ordinary_volume_is_read(n_slices, size):
 
 
 def test_of_more_slices_than_a_sheet_holds_some_are_shown_and_the_peak():
-    assert choose_slices(np.ones(MOST_SLICES), "all", 9) == list(range(MOST_SLICES))
-    chosen = choose_slices(np.ones(2 * MOST_SLICES + 1), "all", 9)
+    assert choose_slices(np.ones(MOST_SLICES), "all", [9]) == list(range(MOST_SLICES))
+    chosen = choose_slices(np.ones(2 * MOST_SLICES + 1), "all", [9])
     assert len(chosen) <= MOST_SLICES
     assert 9 in chosen
     assert {b - a for a, b in pairwise(chosen)} <= {2, 3, 4}

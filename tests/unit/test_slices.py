@@ -122,26 +122,29 @@ def test_how_a_volume_is_cut_into_slabs_changes_nothing(thickness, name, seed):
     data=st.data(),
 )
 def test_chosen_slices_lie_in_the_object_and_hold_the_peak(voxels, n, data):
-    peak = data.draw(st.one_of(st.none(), st.integers(0, voxels.size - 1)))
-    chosen = choose_slices(voxels, n, peak)
+    peaks = [data.draw(st.one_of(st.none(), st.integers(0, voxels.size - 1))) for _ in range(2)]
+    chosen = choose_slices(voxels, n, peaks)
     assert chosen == sorted(set(chosen))
     assert 1 <= len(chosen) <= n
-    assert peak is None or peak in chosen
+    assert peaks[0] is None or peaks[0] in chosen
+    assert peaks[1] is None or peaks[1] in chosen or len(chosen) == 1
+    assert len(chosen) == len(choose_slices(voxels, n, []))
     occupied = np.flatnonzero(voxels >= max(1, 0.05 * voxels.max()))
     if occupied.size:
-        assert all(occupied[0] <= index <= occupied[-1] for index in chosen if index != peak)
+        assert all(occupied[0] <= index <= occupied[-1] for index in chosen if index not in peaks)
 
 
 def test_slices_are_spread_evenly_over_the_object_and_not_over_strays():
     voxels = np.zeros(100)
     voxels[20:70] = 1000
     voxels[95] = 3
-    assert choose_slices(voxels, 5, None) == [25, 35, 45, 55, 65]
-    assert choose_slices(voxels, 5, 41) == [25, 35, 41, 55, 65]
-    assert choose_slices(voxels, 1, 60) == [60]
-    assert choose_slices(voxels, "all", 60) == list(range(100))
-    assert choose_slices(voxels[20:23], 5, None) == [0, 1, 2]
-    assert choose_slices(np.zeros(10), 2, None) == [2, 7]
+    assert choose_slices(voxels, 5, []) == [25, 35, 45, 55, 65]
+    assert choose_slices(voxels, 5, [41]) == [25, 35, 41, 55, 65]
+    assert choose_slices(voxels, 5, [41, 43]) == [25, 41, 43, 55, 65]
+    assert choose_slices(voxels, 1, [60, 30]) == [60]
+    assert choose_slices(voxels, "all", [60]) == list(range(100))
+    assert choose_slices(voxels[20:23], 5, []) == [0, 1, 2]
+    assert choose_slices(np.zeros(10), 2, []) == [2, 7]
 
 
 def test_the_peak_slice_has_the_highest_mean_of_those_with_enough_voxels():
