@@ -246,7 +246,8 @@ def bounded(seconds: int = SECONDS, memory: int = MEMORY) -> Iterator[None]:
     mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     before = resource.getrlimit(resource.RLIMIT_AS)
     handler = signal.signal(signal.SIGALRM, too_slow)
-    resource.setrlimit(resource.RLIMIT_AS, (mapped + memory, before[1]))
+    limit = mapped + memory if before[1] == resource.RLIM_INFINITY else min(mapped + memory, before[1])
+    resource.setrlimit(resource.RLIMIT_AS, (limit, before[1]))
     # Again and again: one exception may be lost in a callback.
     signal.setitimer(signal.ITIMER_REAL, seconds, 5)
     try:
