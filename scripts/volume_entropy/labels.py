@@ -124,7 +124,9 @@ def whole_numbers(values: NDArray[Any], path: str, z: int) -> NDArray[Any]:
         A value is NaN, infinite, a fraction, or beyond 32 bits: this is no label image.
     """
     if values.dtype.kind == "f":
-        good = np.isfinite(values) & (values == np.rint(values)) & (np.abs(values) <= np.iinfo(np.int32).max)
+        with np.errstate(invalid="ignore"):  # a signalling NaN
+            whole = values == np.rint(values)
+        good = np.isfinite(values) & whole & (np.abs(values) <= np.iinfo(np.int32).max)
     elif values.dtype.itemsize > 4 or values.dtype == np.uint32:
         good = (values <= np.iinfo(np.int32).max) & (values >= np.iinfo(np.int32).min)
     else:

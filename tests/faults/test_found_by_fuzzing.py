@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import zarr
 from fault_runs import ended
-from files import softmax_field, write_nifti
+from files import SHAPE, settings, softmax_field, write_nifti
 from reader_contract import assemble, rejected
 from volume_entropy.readers import open_reader
 
@@ -117,3 +117,21 @@ def test_a_file_without_a_transform_is_centred_on_its_axes_of_space(tmp_path: Pa
     path = write_nifti(tmp_path / "p.nii", np.moveaxis(p, -1, 0), sform_code=0, pixdim=[1, 9, 2, 3, 4, 1, 1, 1])
     geometry = open_reader(path, n_classes=3, class_axis="first").geometry
     np.testing.assert_array_equal(geometry.affine, [[-2, 0, 0, 4], [0, 3, 0, -7.5], [0, 0, 4, -12], [0, 0, 0, 1]])
+
+
+def signalling(values: np.ndarray) -> np.ndarray:
+    """With a NaN at which the processor reports an invalid operation, in two voxels."""
+    values = values.copy()
+    values.view(np.uint32)[2, 3, 1:3] = 0x7FA00000
+    return values
+
+
+@pytest.mark.parametrize("scaling", [{}, {"slope": 1.0, "inter": 1e-9}])
+def test_a_signalling_nan_is_as_any_other(tmp_path: Path, scaling: dict[str, float]) -> None:
+    path = write_nifti(tmp_path / "p.nii", signalling(softmax_field((10, 20, 30))), **scaling)
+    assert ended(tmp_path, path)["n_invalid_voxels"] == 2
+    good = write_nifti(tmp_path / "good.nii", softmax_field())
+    labels = write_nifti(tmp_path / "labels.nii", signalling(np.ones(SHAPE, np.float32)), **scaling)
+    for column, code in (("mask", "mask_invalid"), ("reference", "labels_invalid"), ("atlas", "labels_invalid")):
+        seen = settings(reference={"labels": [[0], [1], [2]], "ignore_labels": []})
+        assert ended(tmp_path / column, good, seen, **{column: labels})["code"] == code

@@ -48,13 +48,15 @@ class VoxelType:
             # All values of the type, scaled once in float64: a look-up costs less than two passes over the voxels.
             unsigned = np.dtype(f"u{self.dtype.itemsize}")
             table = np.arange(2 ** (8 * self.dtype.itemsize)).astype(unsigned).view(self.dtype.newbyteorder("="))
-            scaled: NDArray[np.float32] = self._scale(table.astype(np.float64))
+            scaled: NDArray[np.float32] = self._scale(table)
             native: NDArray[Any] = stored.astype(self.dtype.newbyteorder("="), copy=False)
             return scaled.take(native.view(unsigned))
-        return self._scale(stored.astype(np.float64))
+        return self._scale(stored)
 
-    def _scale(self, numbers: NDArray[np.float64]) -> NDArray[np.float32]:
+    def _scale(self, stored: NDArray[Any]) -> NDArray[np.float32]:
+        # Widening a signalling NaN is an invalid operation too.
         with np.errstate(over="ignore", invalid="ignore"):
+            numbers = stored.astype(np.float64)
             numbers *= self.slope
             numbers += self.inter
             return numbers.astype(np.float32)
