@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from qc_sample import texts_of
 from volume_entropy.canvas import plain_style
 from volume_entropy.charts import name_places, one_axes, plain_numbers, shortened
+from volume_entropy.classification import charts
 from volume_entropy.partials import DROPPED_BITS
 from volume_entropy.score_figures import score_page
 from volume_entropy.scoring import ScoreSums
@@ -80,3 +81,15 @@ def test_scores_of_regions_are_named_once_and_numbered_plainly(tmp_path, n):
     assert not [text for text in texts if "$" in text or "math" in text]
     assert [text for text in texts if text.startswith("family")] == [shortened(name, 24) for name in names[:8]]
     assert (f"8 of {n} regions" in texts) is (n > 8)
+
+
+def test_accuracies_end_where_there_are_none_and_labels_are_whole_numbers(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(charts, "legend", lambda axes, **options: drawn.append(axes))
+    rows = [
+        {"n_seeds": 2, "strategy": strategy, "n_labels": n, "accuracy_mean": 0.9, "accuracy_low": -0.2, "accuracy_high": 2}
+        for strategy in ("uncertain", "random") for n in (20, 40)
+    ]  # fmt: skip
+    charts.draw_labelling_curves(rows, tmp_path / "labelling.png")
+    assert drawn[0].get_ylim() == (0, 1)
+    assert all(tick == round(tick) for tick in drawn[0].get_xticks())

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from ..canvas import ACCENT, MUTED, PLAIN, WARNING
@@ -98,6 +99,7 @@ def draw_scores(rows: Rows, path: str | os.PathLike[str]) -> None:
                 if member is not None and row["n_members"] > 1:
                     axes.plot([member] * 2, [place - 0.31, place + 0.31], color=PLAIN, linewidth=1.6)
             axes.set_xlim(0, limit * 1.06)
+            axes.xaxis.set_major_locator(MaxNLocator(5))
             axes.set_title(
                 name + (" (nat); line: one member" if key == "cross_entropy" else ""), color=PLAIN, fontsize=9.5
             )
@@ -122,5 +124,9 @@ def draw_labelling_curves(rows: Rows, path: str | os.PathLike[str]) -> None:
             if all(row["accuracy_low"] is not None for row in curve):
                 low, high = ([row[key] for row in curve] for key in ("accuracy_low", "accuracy_high"))
                 axes.fill_between(labels, low, high, color=colour, alpha=0.22, linewidth=0)
+        # The interval of few seeds can end where no accuracy is.
+        bottom, top = axes.get_ylim()
+        axes.set_ylim(max(bottom, 0), min(top, 1))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
         figure.text(0.98, 0.02, "band: 95 % interval of the mean", color=MUTED, fontsize=7.5, ha="right")
         legend(axes, columns=1, place="lower right")
