@@ -86,10 +86,9 @@ def test_scores_of_regions_are_named_once_and_numbered_plainly(tmp_path, n):
 def test_accuracies_end_where_there_are_none_and_labels_are_whole_numbers(tmp_path, monkeypatch):
     drawn = []
     monkeypatch.setattr(charts, "legend", lambda axes, **options: drawn.append(axes))
-    rows = [
-        {"n_seeds": 2, "strategy": strategy, "n_labels": n, "accuracy_mean": 0.9, "accuracy_low": -0.2, "accuracy_high": 2}
-        for strategy in ("uncertain", "random") for n in (20, 40)
-    ]  # fmt: skip
+    accuracies = {"accuracy_mean": 0.9, "accuracy_low": -0.2, "accuracy_high": 2.0}
+    steps = [(strategy, n) for strategy in ("uncertain", "random") for n in (20, 40)]
+    rows = [{"n_seeds": 2, "strategy": strategy, "n_labels": n, **accuracies} for strategy, n in steps]
     charts.draw_labelling_curves(rows, tmp_path / "labelling.png")
     assert drawn[0].get_ylim() == (0, 1)
     assert all(tick == round(tick) for tick in drawn[0].get_xticks())
