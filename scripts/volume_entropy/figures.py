@@ -33,6 +33,8 @@ HIGHEST_BIT = 2.0
 SHARE_OF_SCALE = {"predictive_entropy": 1.0, "mutual_information": 0.5}
 NAMES = {"predictive_entropy": "Predictive entropy", "mutual_information": "Mutual information"}
 MAX_KEYS = 40
+# Letters of an id, and of a class in the legend.
+MAX_TITLE, MAX_NAME = 96, 40
 CONVENTION = "Radiological convention: the patient's right is at the left of axial and coronal slices."
 UNPLACED = "The source does not say how its axes lie in the body: right and left are unknown, the planes assumed."
 
@@ -187,10 +189,20 @@ def _header(store: MeasureStore, summary: Mapping[str, Any], views: "Views") -> 
 def _draw_header(page: "Page", sample: str, lines: list[str], unit: float) -> None:
     from .canvas import MUTED, PLAIN
 
-    page.text(MARGIN * unit, MARGIN * unit, sample, points=15, weight="bold")
+    _draw_title(page, MARGIN * unit, MARGIN * unit, sample)
     for row, line in enumerate(lines):
         colour = MUTED if row == len(lines) - 1 else PLAIN
         page.text(MARGIN * unit, (MARGIN + 30 + 18 * row) * unit, line, points=9, colour=colour)
+
+
+def _draw_title(page: "Page", x: float, y: float, sample: str) -> None:
+    """Write the id as large as there is room; of one that is longer than any name of a person's making, both ends."""
+    from .charts import shortened
+    from .legends import text_width
+
+    title = shortened(sample, MAX_TITLE)
+    fits = (page.width - 2 * x) / text_width(title, 1, page.dpi / 100, bold=True)
+    page.text(x, y, title, points=max(8.0, min(15.0, fits)), weight="bold")
 
 
 def _footer(
@@ -203,6 +215,7 @@ def _footer(
     scale: Bytes,
     window: tuple[float, float] | None,
 ) -> "Footer":
+    from .charts import shortened
     from .legends import Bar, Footer, Key, Note
     from .mosaics import DISAGREEMENT_PEAK, PEAK
 
@@ -211,7 +224,7 @@ def _footer(
         Bar(f"{NAMES[name].lower()}, {MEASURES[name].symbol} ({unit})", top, _exceeds(name, top, summary, views))
         for name, top in tops.items()
     ]
-    keys = [Key(name, colour) for name, colour in list(classes.items())[:MAX_KEYS]]
+    keys = [Key(shortened(name, MAX_NAME), colour) for name, colour in list(classes.items())[:MAX_KEYS]]
     if len(classes) > MAX_KEYS:
         keys.append(Key(f"and {len(classes) - MAX_KEYS} more", (0, 0, 0)))
     if any(bar.exceeded for bar in bars):
@@ -265,7 +278,7 @@ def rejection_page(sample: str, rejection: Rejection) -> "Page":
     pixels = blank(height, width)
     pixels[:, :8, :3] = (255, 128, 120)
     page = Page(pixels, 100)
-    page.text(left, 22, sample, points=15, weight="bold")
+    _draw_title(page, left, 22, sample)
     page.text(left, 58, f"Rejected: {rejection.code}", points=12, weight="bold", colour=WARNING)
     page.text(
         left, 84, f"in stage {rejection.stage}; no number of this sample stands in any table", points=9, colour=MUTED

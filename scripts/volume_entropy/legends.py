@@ -11,8 +11,8 @@ from .tiles import OVER, STATE_COLOURS, Bytes, Colour
 
 BAR_WIDTH, BAR_HEIGHT, BARS_HEIGHT = 270, 11, 62
 LINE = 18
-# DejaVu Sans in sentences takes about this share of its size a letter.
-LETTER = 0.56
+# DejaVu Sans in sentences takes about this share of its size a letter, the bold one in ids.
+LETTER, BOLD_LETTER = 0.56, 0.72
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,9 @@ class Note:
     warning: bool = False
 
 
-def text_width(text: str, points: float, unit: float) -> float:
+def text_width(text: str, points: float, unit: float, *, bold: bool = False) -> float:
     """About how many pixels a line of text takes."""
-    return len(text) * LETTER * points * unit * 100 / 72
+    return len(text) * (BOLD_LETTER if bold else LETTER) * points * unit * 100 / 72
 
 
 class _Wrapper(textwrap.TextWrapper):

@@ -10,6 +10,8 @@ import matplotlib
 import nibabel
 import numpy as np
 import pytest
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import TextPath
 from qc_sample import QC, SETTINGS, SHAPE, ball, has_colour, pixels_of, texts_of
 from volume_entropy.errors import Rejection
 from volume_entropy.figures import colour_scale_top, number, render_qc
@@ -27,6 +29,20 @@ def test_the_title_says_which_sample_and_how_uncertain(tmp_path):
     assert "foreground mean 0.5 bit/voxel" in text
     assert "16 × 18 × 14 voxels of 2 × 2 × 2 mm" in text
     assert "domain 321 voxels" in text
+
+
+@pytest.mark.parametrize("n", [8, 60, 90, 250])
+def test_long_ids_and_names_of_classes_stay_on_the_sheet(tmp_path, n):
+    name = "a structure of an atlas whose names say everything, left"
+    sample = ("sub-01_ses-2_task-rest_run-1_space-MNI152NLin2009cAsym_" * 5)[:n]
+    svg = QC(tmp_path, classes=("background", "csf", "gm", name)).draw(sample=sample, slices=1, axes=["axial"])
+    root = ElementTree.fromstring(svg)
+    title = next(root.iter("{http://www.w3.org/2000/svg}text"))
+    text, points = "".join(title.itertext()), float(re.search(r"font-size: ([\d.]+)px", title.get("style"))[1])
+    bold = FontProperties(family="DejaVu Sans", weight="bold")
+    assert TextPath((0, 0), text, points, bold).get_extents().width < float(root.get("width").removesuffix("pt")) - 20
+    assert text == sample if n < 96 else text.startswith(sample[:40]) and text.endswith(sample[-40:])
+    assert f"{name[:20]}…{name[-19:]}" in texts_of(svg)
 
 
 def test_columns_planes_classes_sides_and_convention_are_named(tmp_path):
