@@ -31,7 +31,7 @@ def test_the_title_says_which_sample_and_how_uncertain(tmp_path):
     assert "domain 321 voxels" in text
 
 
-@pytest.mark.parametrize("n", [8, 60, 90, 250])
+@pytest.mark.parametrize("n", [90, 250])
 def test_long_ids_and_names_of_classes_stay_on_the_sheet(tmp_path, n):
     name = "a structure of an atlas whose names say everything, left"
     sample = ("sub-01_ses-2_task-rest_run-1_space-MNI152NLin2009cAsym_" * 5)[:n]
