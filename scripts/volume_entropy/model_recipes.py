@@ -78,6 +78,12 @@ class Model:
             return ["variational-0"]
         return [f"point-{number}" for number in range(self.settings["ensemble"] if method == "ensemble" else 1)]
 
+    def n_members(self, method: str) -> int:
+        """How many members a method makes of an image."""
+        if method in ("mc_dropout", "bayesian"):
+            return int(self.settings["passes"])
+        return len(self.settings["checkpoints"] or self.networks_of(method)) if method == "ensemble" else 1
+
     @property
     def sweep(self) -> list[str]:
         """Name the networks that are trained for the figure of the posterior against the weight of the divergence."""

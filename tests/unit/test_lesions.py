@@ -10,7 +10,7 @@ from sample_store import AFFINE, SHAPE, VOXEL, SampleStore, random_mask, region_
 from scipy import ndimage
 from volume_entropy.layout import Layout
 from volume_entropy.measure_store import open_measures
-from volume_entropy.memory import lesion_mib
+from volume_entropy.memory import n_voxels
 
 CONNECTIVITIES = {6: 1, 18: 2, 26: 3}
 
@@ -85,10 +85,10 @@ def test_every_component_is_found_and_measured(name, tmp_path):
                 assert 0 <= row["mutual_information_mean"] <= row["predictive_entropy_mean"]
 
 
-def test_a_cluster_is_asked_for_the_memory_of_the_volume(tmp_path):
-    path = write_nifti(tmp_path / "p.nii", np.zeros((64, 128, 128, 2), np.uint8))
-    assert lesion_mib(path) == 12
-    assert lesion_mib(str(tmp_path / "absent.nii")) == 0
+def test_voxels_are_counted_by_the_header_alone(tmp_path):
+    path = write_nifti(tmp_path / "p.nii", np.zeros((64, 12, 10, 2), np.uint8))
+    assert n_voxels(path) == 64 * 12 * 10
+    assert n_voxels(str(tmp_path / "absent.nii")) == 0
 
 
 def test_no_component_gives_no_row(tmp_path):

@@ -16,8 +16,8 @@ rule aggregate:
     conda:
         "../../envs/environment.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: 1000 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        mem_mb=cohort_memory,
+        runtime=cohort_minutes,
     params:
         cohort=cohort(),
     script:

@@ -5,7 +5,7 @@ import sys
 import time
 from functools import cache
 from inspect import signature
-from math import ceil
+from math import ceil, prod
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -18,7 +18,7 @@ from volume_entropy import __version__ as VERSION
 from volume_entropy import config as settings_of
 from volume_entropy import cluster, preflight, progress, runs, scale
 from volume_entropy.errors import ConfigError
-from volume_entropy.memory import lesion_mib
+from volume_entropy import memory as memory_of
 from volume_entropy.model_recipes import Model
 from volume_entropy.samples import (
     check_samples,

@@ -28,8 +28,8 @@ rule predict:
         "../../envs/predict.yaml"
     threads: 2
     resources:
-        mem_mb=memory(4000),
-        runtime=minutes(per_gib=600),
+        mem_mb=prediction_memory,
+        runtime=prediction_minutes,
     params:
         recipe=entropy_params if STREAM else conversion_params,
     script:
@@ -60,8 +60,8 @@ if MODEL.trains:
             "../../envs/predict.yaml"
         threads: 2
         resources:
-            mem_mb=lambda wildcards, attempt: 4000 * attempt,
-            runtime=lambda wildcards, attempt: 240 * attempt,
+            mem_mb=training_memory,
+            runtime=training_minutes,
         params:
             recipe=lambda wildcards: MODEL.training_recipe(wildcards.network),
         script:

@@ -38,8 +38,8 @@ rule aggregate_scores:
     conda:
         "../../envs/environment.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: 1000 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        mem_mb=cohort_memory,
+        runtime=cohort_minutes,
     params:
         format=FIGURE_FORMAT,
         revision=settings_of.REVISION,
