@@ -4,7 +4,7 @@ Snakemake's executor plugin (seen in its version 2.8) leaves three things open. 
 fails it forgets the jobs that it asked for, and the run waits for them for ever. At Ctrl-C it cancels the jobs on its
 list, then submits what was still to be submitted; and while it asks for their status the list is empty. The jobs of a
 main process that was killed live on beside those of the next run. `guard` puts a subclass in the plugin's place that
-closes these gaps through the methods every remote executor has.
+closes the first two through the methods every remote executor has; `end_dead_run` the third.
 """
 
 import subprocess
@@ -15,6 +15,7 @@ from typing import Any
 
 # Name of the run whose jobs may be alive, below the study's folder. It stays when the main process is killed.
 RECORD = Path(".snakemake/slurm_run")
+LOCKS = Path(".snakemake/locks")
 # A job that ended while the cluster did not answer is struck off `squeue` after Slurm's MinJobAge, unseen.
 SECONDS_BETWEEN_LOOKS = 600
 SECONDS_TO_END = 120
@@ -48,7 +49,6 @@ def guarded(executor: Any) -> Any:
             self._last_look = time.monotonic()
             self._is_lost = False
             if self.workflow.execution_settings.lock:
-                end_dead_run(self.logger)
                 RECORD.parent.mkdir(exist_ok=True)
                 RECORD.write_text(f"{self.run_uuid}\n")
 
@@ -123,9 +123,11 @@ def guarded(executor: Any) -> Any:
 def end_dead_run(logger: Any) -> None:
     """Cancel the jobs of a run whose main process was killed, and wait until their processes are gone.
 
-    Else a job of the dead run that fails now would remove the files that a job of this run has just written.
+    Else a job of the dead run that fails now would remove the files that a job of this run has just written. To be
+    called before Snakemake plans what to run: a job that ends now may leave results, or take a temporary store away.
     """
-    if not RECORD.exists():
+    # A lock tells that the other run is alive, or that this one will be refused until it is removed.
+    if not RECORD.exists() or any(LOCKS.glob("*")):
         return
     name = RECORD.read_text().strip()
     if not name or not _slurm("squeue", "--noheader", "--format=%i", "--name", name):

@@ -3,9 +3,10 @@
 import os
 from contextlib import ExitStack
 
+import numpy as np
 import pytest
 from slurm import SlurmUnavailable, running
-from study import Study, softmax_volume
+from study import Study, save, softmax_volume
 
 
 @pytest.fixture(scope="module")
@@ -22,9 +23,10 @@ def slurm():
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory, slurm):
-    """Two good samples and a truncated one, computed locally; `expected` is what every run must give again."""
+    """A sample with a reference, one without, a truncated one; `expected` is what a local run gives, and all must."""
     study = Study(tmp_path_factory.mktemp("study"))
-    study.add("sub-01", softmax_volume(1), site="A")
+    save(softmax_volume(1).argmax(axis=-1).astype(np.uint8), study.folder / "data/labels.nii.gz")
+    study.add("sub-01", softmax_volume(1), site="A", reference="../data/labels.nii.gz")
     study.add("sub-02", softmax_volume(2), site="B")
     cut = study.add("cut", softmax_volume(3), site="B")
     cut.write_bytes(cut.read_bytes()[:-200])

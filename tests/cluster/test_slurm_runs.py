@@ -29,10 +29,12 @@ def test_the_profile_alone_gives_the_bytes_of_a_local_run_in_one_job_a_sample(fr
     assert_same_bytes(fresh)
     assert [row["code"] for row in fresh.table("rejected")] == ["file_truncated"]
     jobs = slurm.jobs(run.name)
-    assert sorted(job.comment for job in jobs) == ["rule_aggregate", CHAIN, CHAIN, CHAIN]
+    scored = f"{CHAIN}_render_scores"
+    assert sorted(job.comment for job in jobs) == ["rule_aggregate", "rule_aggregate_scores", CHAIN, CHAIN, scored]
     assert {job.state for job in jobs} == {"COMPLETED"}
-    chains = [job for job in jobs if job.comment == CHAIN]
-    assert {(job.cpus, job.memory, job.limit) for job in chains} == {("2", "800M", "18:00")}
+    chains = {(job.comment, job.cpus, job.memory, job.limit) for job in jobs if job.comment.startswith(CHAIN)}
+    # Figures and scores are drawn at the same time.
+    assert chains == {(CHAIN, "2", "800M", "18:00"), (scored, "2", "1200M", "18:00")}
 
 
 def test_ctrl_c_leaves_no_job_of_the_run(fresh, slurm, tmp_path):
@@ -71,15 +73,16 @@ def test_a_killed_main_process_is_continued_while_its_jobs_are_alive(fresh, slur
     # One chain had too little memory at first, and more at its second attempt.
     chains = [job for job in slurm.jobs(second.name) if job.comment.startswith("rule_chain")]
     assert sorted((job.state, job.memory) for job in chains) == [
-        *[("COMPLETED", "1600M")],
-        *[("COMPLETED", "800M")] * 2,
+        ("COMPLETED", "1200M"),
+        ("COMPLETED", "1600M"),
+        ("COMPLETED", "800M"),
         ("FAILED", "800M"),
     ]
     # A file that came late was waited for.
     assert (tmp_path / "was late").exists()
     assert second.output.count("Trying to restart job") == 1
     # The main process on a cluster says how far it is, too.
-    assert re.search("Progress: .*render_qc 3 of 3, report 1 of 1;", second.output)
+    assert re.search("Progress: .*report 1 of 1; .* jobs", second.output)
 
 
 def short_of_memory_and_late(study, folder):
@@ -172,7 +175,7 @@ def test_a_cancelled_and_a_timed_out_job_are_tried_again_with_more_time_and_memo
     assert hurt.jobs[hurt.cancelled.id].state == "CANCELLED"
     assert hurt.jobs[hurt.late.id].state == "TIMEOUT"
     assert hurt.output.count("Trying to restart job") == 2
-    again = [job for job in hurt.jobs.values() if job.memory == "1600M"]
+    again = [job for job in hurt.jobs.values() if job.memory in ("1600M", "2400M")]
     assert [(job.state, job.limit) for job in again] == [("COMPLETED", "36:00")] * 2
 
 

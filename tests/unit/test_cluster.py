@@ -132,9 +132,16 @@ def test_jobs_of_a_killed_run_are_cancelled_and_waited_for(slurm, monkeypatch):
     cluster.RECORD.parent.mkdir()
     cluster.RECORD.write_text("dead-run\n")
     slurm.answers["squeue"] = ["7\n", "7\n", "7\n", ""]
-    executor_of()
+    lock = cluster.LOCKS / "0.input.lock"
+    lock.parent.mkdir()
+    lock.touch()
+    cluster.end_dead_run(logging.getLogger("test"))
+    assert slurm.said == [], "the run may be alive"
+    lock.unlink()
+    cluster.end_dead_run(logging.getLogger("test"))
     assert [command[0] for command in slurm.said] == ["squeue", "scancel", "squeue", "squeue", "squeue"]
     assert {command[-1] for command in slurm.said} == {"dead-run"}
+    executor_of()
     assert cluster.RECORD.read_text() == "this-run\n"
 
 

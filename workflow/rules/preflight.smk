@@ -11,11 +11,26 @@ if workflow.is_main_process:
         raise WorkflowError(str(error)) from None
 
 
+@cache
+def end_dead_run():
+    """End the cluster's jobs of a run that was killed, if there are any, before it is planned what to run.
+
+    By an input function, as below: only then is it known that this is no dry run.
+    """
+    if (
+        workflow.is_main_process
+        and not workflow.dryrun
+        and workflow.execution_settings.lock
+    ):
+        cluster.end_dead_run(logger)
+
+
 def force_if_stale(path):
     """Have Snakemake make a file again that is not what its own record says, or of which it has no record.
 
     To be called by an input function: only then does the DAG exist, and it asks for what is forced after all inputs.
     """
+    end_dead_run()
     if path in STALE:
         workflow.dag.forcefiles.add(path)
 

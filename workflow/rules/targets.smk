@@ -55,6 +55,7 @@ def everything(wildcards):
     """What a run makes. Maps come with the summary, and thumbnails with the figure, so they are asked for only where
     somebody deleted them: the fewer inputs, the sooner Snakemake is done with its plan.
     """
+    end_dead_run()
     of_images = image_results() if IMAGES else []
     if not VOLUMES:
         return [*of_images, report_page()]
