@@ -4,7 +4,7 @@ BIN := .venv/bin
 PREDICT_BIN := .venv-predict/bin
 SNAKEMAKE := $(BIN)/snakemake
 
-.PHONY: env env-predict demo demo-predict demo-digits test test-predict test-producers lint bench fuzz kill-test clean
+.PHONY: env env-predict demo demo-predict demo-digits demo-slurm test test-predict test-producers lint bench fuzz kill-test clean
 .DEFAULT_GOAL := help
 
 help:  ## say what there is
@@ -81,6 +81,9 @@ bench: .venv/dev.stamp  ## measure against the rivals; prints tables and writes 
 
 fuzz: .venv/dev.stamp  ## read N=20000 damaged files of every format from SEED=0 on
 	$(BIN)/python tests/fuzz.py -n $(or $(N),20000) --seed $(or $(SEED),0)
+
+demo-slurm: .venv/dev.stamp  ## run the demo cohort on a Slurm of three nodes on this machine; hold it against a local run
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tests/cluster_demo.py
 
 kill-test: .venv/dev.stamp  ## kill a run N=30 times at moments drawn from SEED=0, and hold its end against an undisturbed one
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tests/kills.py -n $(or $(N),30) --seed $(or $(SEED),0)

@@ -33,6 +33,7 @@ class Study:
 
     def __init__(self, folder: Path, **config: Any) -> None:
         self.folder = folder
+        self.expected: dict[str, str] = {}
         self.rows: dict[str, dict[str, str]] = {}
         (folder / "config").mkdir(parents=True, exist_ok=True)
         self.configure(**config)
