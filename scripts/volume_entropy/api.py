@@ -13,7 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 from .buffers import is_near_one, make_members, make_output, make_scratch, make_settings, make_split, rows_and_halves
 from .kernels import TILE
 from .measures import MEASURES
-from .member_kernels import Split, measure_members
+from .member_kernels import Split
+from .member_pass_kernels import member_kernels
 from .unrolled_kernels import single_kernel
 from .voxelwise import BlockMeasures
 
@@ -267,7 +268,8 @@ class _Job:
             else:
                 split = None if self.split is None else Split(*(values[here] for values in self.split))
                 members = make_members(TILE, flat.shape[1])
-                measure_members(flat, start, stop, self.settings, make_scratch(), members, output, split)
+                kernels = member_kernels(flat.shape[1], is_near_one(self.settings, False))
+                kernels.measure_members(flat, start, stop, self.settings, make_scratch(), members, output, split)
             return int(np.isnan(output.entropy[start:stop]).sum()), output.extremes
         return self.measure_blocks(flat, start, stop, first)
 

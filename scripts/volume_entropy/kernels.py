@@ -208,8 +208,24 @@ def entropy_parts(
     its classes.
     """
     d = ((largest - ONE) + rest) + rest_lost
+    head, tail, _ = _near_one(d, rest, plogp, plogp_lost)
+    return head, tail
+
+
+@inlined
+def near_one_parts(
+    largest: np.float32, rest: np.float32, plogp: np.float32
+) -> tuple[np.float32, np.float32, np.float32]:
+    """`entropy_parts` of few classes, whose sums lose nothing that counts; and 1/Σp."""
+    return _near_one((largest - ONE) + rest, rest, plogp, ZERO)
+
+
+@inlined
+def _near_one(
+    d: np.float32, rest: np.float32, plogp: np.float32, plogp_lost: np.float32
+) -> tuple[np.float32, np.float32, np.float32]:
     log_total = d * fma(d, fma(d, fma(d, _L4, _L3), _L2), _L1)
     share = d * fma(d, fma(d, ONE - d, -ONE), ONE)
     tail = fma(plogp, share, log_total) - plogp_lost
     spread = rest > ZERO
-    return -plogp if spread else ZERO, tail if spread else ZERO
+    return -plogp if spread else ZERO, tail if spread else ZERO, ONE - share

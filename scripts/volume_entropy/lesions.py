@@ -38,7 +38,7 @@ def measure_lesions(
     Parameters
     ----------
     store
-        Sealed; with several members it has `votes`, see `member_kernels.add_member`.
+        Sealed; with several members it has `votes`, see `member_pass_kernels`.
     wanted
         Names of classes or regions.
     connectivity

@@ -34,7 +34,7 @@ class MeasureWriter(SealedWriter):
     with_mask
         Whether there is an array `mask`.
     n_words
-        Words of an array `votes`, the members' labels as `member_kernels.add_member` packs them; 0: there is none.
+        Words of an array `votes`, the members' labels as `member_pass_kernels` packs them; 0: there is none.
     """
 
     def __init__(

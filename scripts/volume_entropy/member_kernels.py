@@ -1,4 +1,4 @@
-"""Numba kernels of samples with several members, kind `softmax`: one pass a member, one at the end.
+"""What numba kernels of samples with several members, kind `softmax`, do with a tile: add a member, finish, split.
 
 What is kept between members is the mean of each class and, a voxel, the spread around it (Welford's recurrences, so
 that members of equal bits leave the mean as it is and a spread of exactly 0), the sum of the members' entropies and
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .check_kernels import classify, widen_extremes
-from .compilation import fma, inlined, kernel
+from .compilation import fma, inlined
 from .kernels import (
     EMPTY,
     FILLED,
@@ -22,7 +22,6 @@ from .kernels import (
     PLOGP_LOST,
     REST,
     REST_LOST,
-    TILE,
     UNEXPLAINED,
     ZERO,
     Floats,
@@ -34,7 +33,7 @@ from .kernels import (
     entropy_parts,
     log2,
 )
-from .output_kernels import Output, weigh_domain, weighted_sum, widen_half, write_entropy
+from .output_kernels import Output, write_entropy
 
 LOG2_E = np.float32(np.log2(np.e))
 _NONE, _EMPTY, _FILLED, _INVALID = np.int32(0), np.int32(EMPTY), np.int32(FILLED), np.int32(INVALID)
@@ -71,96 +70,6 @@ class Split(NamedTuple):
     expected_entropy: Floats
     mutual_information: Floats
     variance: Floats
-
-
-@kernel
-def add_member(
-    rows: Floats,
-    halves: NDArray[np.uint16] | None,
-    member: int,
-    bits: int,
-    settings: Settings,
-    background: Floats | None,
-    votes: Words | None,
-    scratch: Scratch,
-    members: Members,
-    output: Output,
-) -> None:
-    """Add member number `member` of a block to `members`, and what it tells to `extremes` and `odd` of `output`.
-
-    What is None is left out when the kernel is compiled.
-
-    Parameters
-    ----------
-    rows, halves
-        (stored class, voxel) probabilities; or their float16 bits in `halves`, and `rows` has room for a tile.
-    background
-        Room for a tile of class 0, if that is max(0, 1 - Σp) and not stored.
-    votes
-        (word, voxel) labels, 32 // `bits` of them a word, member 0 in the lowest bits.
-    """
-    n_voxels = members.spread.size
-    for at in range(0, n_voxels, TILE):
-        n = min(TILE, n_voxels - at)
-        first = at
-        if halves is not None:
-            widen_half(halves, at, n, rows)
-            first = 0
-        output.odd[at // TILE] = add_tile(rows, first, n, at, member, settings, background, scratch, members, output)
-        if votes is not None:
-            slots = 32 // bits
-            words = votes[member // slots][at : at + n]
-            shift = np.uint32(bits * (member % slots))
-            for v in range(n):
-                words[v] |= np.uint32(np.uint32(scratch.label[v]) << shift)
-
-
-@kernel
-def finish_members(
-    n_members: int,
-    settings: Settings,
-    mask: NDArray[np.bool_] | None,
-    scratch: Scratch,
-    members: Members,
-    output: Output,
-    split: Split | None,
-) -> None:
-    """Fill the maps, labels and class sums of `output` and `split` from all the members of a block."""
-    n_voxels = members.spread.size
-    for at in range(0, n_voxels, TILE):
-        n = min(TILE, n_voxels - at)
-        finish_tile(at, n, at, settings, scratch, members, output)
-        weight = scratch.weight[:n]
-        weigh_domain(scratch.sums, members.state[at : at + n], None if mask is None else mask[at : at + n], weight)
-        for c in range(members.mean.shape[0]):
-            output.expected[c] += weighted_sum(members.mean[c][at : at + n], weight)
-        if split is not None:
-            split_tile(at, n, at, n_members, settings, scratch, members, output.entropy, split)
-
-
-@kernel
-def measure_members(
-    floats: Floats,
-    start: int,
-    stop: int,
-    settings: Settings,
-    scratch: Scratch,
-    members: Members,
-    output: Output,
-    split: Split | None,
-) -> None:
-    """Fill the maps and labels of voxels `start` to `stop` of `floats` (member, class, voxel).
-
-    `members` has room for one tile, which so stays in the cache from the first member to the last.
-    """
-    for at in range(start, stop, TILE):
-        n = min(TILE, stop - at)
-        members.state[:] = 0
-        for member in range(floats.shape[0]):
-            add_tile(floats[member], at, n, 0, member, settings, None, scratch, members, output)
-        finish_tile(0, n, at, settings, scratch, members, output)
-        if split is not None:
-            split_tile(0, n, at, floats.shape[0], settings, scratch, members, output.entropy, split)
 
 
 @inlined
@@ -277,25 +186,33 @@ def split_tile(
     split: Split,
 ) -> None:
     """Split the entropy of the mean into the mean of the entropies and the rest, which is 0 where members are equal."""
-    sums = scratch.sums
-    share, scale = 1.0 / n_members, np.float64(settings.scale)
+    sums, scale = scratch.sums, settings.scale
+    # 1 / M as two float32: rounded to one of them, the share of every voxel would err the same way.
+    share = np.float32(1.0 / n_members)
+    share_lost = np.float32(1.0 / n_members - np.float64(share))
     for v in range(n):
         head, tail = entropy_parts(
             sums[LARGEST + v], sums[REST + v], sums[REST_LOST + v], sums[PLOGP + v], sums[PLOGP_LOST + v]
         )
         spread, whole = members.spread[first + v], entropy[at + v]
-        expected = (np.float64(members.entropy[first + v]) + np.float64(members.entropy_lost[first + v])) * share
-        information = np.float32((np.float64(head) + np.float64(tail) - expected) * scale)
+        total = members.entropy[first + v]
+        expected = total * share
+        lost = fma(total, share_lost, fma(total, share, -expected)) + members.entropy_lost[first + v] * share
+        information = ((head - expected) + (tail - lost)) * scale
         information = information if information > ZERO else ZERO
         information = information if information < whole else whole
         information = information if spread > ZERO else ZERO
-        aleatoric = np.float32(expected * scale)
+        aleatoric = (expected + lost) * scale
         aleatoric = aleatoric if aleatoric < whole else whole
         aleatoric = aleatoric if information > ZERO else whole
-        variance = np.float32(np.float64(spread) * share)
         bits = np.int32(members.state[first + v])
         # `whole` is NaN where the voxel is invalid, 0 where it is empty.
         keep = np.int32(bits & np.int32(_INVALID | _EMPTY)) == _NONE
-        split.expected_entropy[at + v] = aleatoric if keep else whole
-        split.mutual_information[at + v] = information if keep else whole
-        split.variance[at + v] = variance if keep else whole
+        # Into the accumulators, which are done with: with three more arrays, LLVM would not look for overlaps, and not
+        # vectorise.
+        sums[LARGEST + v] = aleatoric if keep else whole
+        sums[REST + v] = information if keep else whole
+        sums[PLOGP + v] = spread * share if keep else whole
+    split.expected_entropy[at : at + n] = sums[LARGEST : LARGEST + n]
+    split.mutual_information[at : at + n] = sums[REST : REST + n]
+    split.variance[at : at + n] = sums[PLOGP : PLOGP + n]

@@ -244,8 +244,6 @@ def from_limbs(limbs: Integers) -> list[int]:
     return [(int(high) << LIMB_BITS) + int(low) for high, low in limbs]
 
 
-def bin_value(index: int) -> float:
-    """Return the least value of a histogram bin: exact for 0 and round values, at most 2⁻¹¹ below any other."""
-    if index == 0:
-        return 0.0
-    return float(np.int32((index - 1) << DROPPED_BITS).view(np.float32))
+def bin_values(bins: Integers) -> NDArray[np.float32]:
+    """Return the least values of histogram bins: exact for 0 and round values, at most 2⁻¹¹ below any other."""
+    return (np.maximum(bins - 1, 0) << DROPPED_BITS).astype(np.int32).view(np.float32)

@@ -99,7 +99,7 @@ def add_region_member(
 ) -> None:
     """Add member number `member` of a block to `members`, and what it tells to `extremes` and `odd` of `output`.
 
-    Parameters are those of `member_kernels.add_member`; `mean` has the
+    Parameters are those of `add_member` in `member_pass_kernels`; `mean` has the
     means of p and then of 1 - p of the regions, and a region has ⌈M/32⌉ words of one bit a member in `votes`.
     """
     sums, n_voxels = scratch.sums, members.spread.size

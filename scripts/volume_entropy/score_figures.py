@@ -14,7 +14,7 @@ from .files import read_json
 from .joblog import phase
 from .kernels import VALUE_BITS
 from .measure_store import open_measures
-from .partials import bin_value
+from .partials import bin_values
 from .score_files import write_scores
 from .score_kernels import COUNT, HITS, N_CONFIDENCES, RIGHT, SUM, WRONG
 from .scores import risk_coverage, scores_of
@@ -186,7 +186,7 @@ def _draw_risk(axes: Any, lines: Sequence[tuple[str, ScoreSums, Any]], n: int) -
     """Share of wrong voxels among the most certain ones; dashed: had the entropy put all wrong voxels last."""
     highest = 0.0
     for name, task, colour in lines:
-        points = np.array(risk_coverage([(int(r), int(w)) for r, w in task.counts]), np.float64)
+        points = np.array(risk_coverage(task.counts), np.float64)
         chosen = np.unique(np.linspace(0, len(points) - 1, MOST_POINTS).astype(int))
         coverage, risk = points[chosen, 0] / n, points[chosen, 1] / points[chosen, 0]
         if len(points) == 1:
@@ -211,7 +211,7 @@ def _draw_histogram(axes: Any, tasks: Sequence[ScoreSums], top: float, unit: str
     for outcome, colour, name in ((RIGHT, RIGHT_COLOUR, "right voxels"), (WRONG, WRONG_COLOUR, "wrong voxels")):
         heights = np.zeros(N_BARS)
         for task in tasks:
-            values = np.array([bin_value(int(index)) for index in task.bins])
+            values = bin_values(task.bins)
             place = np.minimum((values / top * N_BARS).astype(int), N_BARS - 1)
             np.add.at(heights, place, task.counts[:, outcome])
         if heights.any():

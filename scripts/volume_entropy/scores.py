@@ -184,13 +184,9 @@ def harmonic_difference(first: int, last: int) -> float:
     return total + math.log1p((last - direct) / direct) + (rest(last) - rest(direct))
 
 
-def risk_coverage(ascending: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Voxels and errors among the most certain ones, after each group of voxels of the same entropy."""
-    points, voxels, errors = [], 0, 0
-    for right, wrong in ascending:
-        voxels, errors = voxels + right + wrong, errors + wrong
-        points.append((voxels, errors))
-    return points
+def risk_coverage(ascending: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Voxels and errors among the most certain ones, (group, 2), of groups of right and wrong ones (group, 2)."""
+    return np.stack([ascending.sum(axis=1), ascending[:, WRONG]], axis=1).cumsum(axis=0)
 
 
 def qu_brats(filters: Any) -> Score:

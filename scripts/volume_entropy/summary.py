@@ -18,7 +18,7 @@ from .partials import (
     RoleSums,
     SampleSums,
     assemble,
-    bin_value,
+    bin_values,
     from_limbs,
 )
 from .sum_kernels import BOUNDARY, DOMAIN, FOREGROUND
@@ -182,7 +182,8 @@ def quantile(bins: Integers, counts: Integers, level: Fraction) -> float | None:
     if n == 0:
         return None
     rank = math.ceil(level * n)
-    return bin_value(int(bins[np.searchsorted(np.cumsum(counts), rank)]))
+    index = int(np.searchsorted(np.cumsum(counts), rank))
+    return float(bin_values(bins[index : index + 1])[0])
 
 
 def variation(volumes: Sequence[int]) -> float | None:

@@ -41,15 +41,15 @@ def single_kernel(n_rows: int) -> Callable[..., None]:
     return make_unrolled(n_rows) if n_rows <= MOST_ROWS else measure_single
 
 
-def _named_for(n_rows: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Give a function a name of its own for its number of classes.
+def named_for(what: object) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a function a name of its own for what it was made for, such as a number of classes.
 
     The symbol of its machine code is made of its name and a number that counts within a process. Code for 3 and for 4
     classes that two processes have cached may so have one symbol, and a third that loads both runs one for the other.
     """
 
     def rename(function: Callable[..., Any]) -> Callable[..., Any]:
-        function.__qualname__ += f"_{n_rows}"
+        function.__qualname__ += f"_{what}"
         return function
 
     return rename
@@ -60,7 +60,7 @@ def make_unrolled(n_rows: int) -> Callable[..., None]:
     """A `measure_single` for this number of stored classes: too few for their sums to need compensation."""
 
     @inlined
-    @_named_for(n_rows)
+    @named_for(n_rows)
     def fill(
         rows: Floats,
         first: int,
@@ -125,7 +125,7 @@ def make_unrolled(n_rows: int) -> Callable[..., None]:
         return n_invalid > 0 or not finite
 
     @kernel
-    @_named_for(n_rows)
+    @named_for(n_rows)
     def measure_few(
         rows: Floats,
         halves: NDArray[np.uint16] | None,

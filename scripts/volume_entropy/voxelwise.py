@@ -39,7 +39,7 @@ from .kernels import (
     VALUE_BITS,
 )
 from .measures import MEASURES
-from .member_kernels import add_member, finish_members
+from .member_pass_kernels import finish_members, member_kernels
 from .oddities import explain, odd_runs
 from .region_kernels import add_region_member, finish_regions
 from .unrolled_kernels import single_kernel
@@ -106,11 +106,13 @@ class BlockMeasures:
         self._bits = label_bits(n_classes, kind)
         self._n_added = self._n_not_binary = 0
         self._finished = False
+        near_one = is_near_one(self._settings, complement)
+        self._kernels = member_kernels(n_classes - complement, near_one)
         # The only member is measured by `finish`, straight from its probabilities, if its sums are near 1.
         self._direct = (
             n_members == 1
             and kind == "softmax"
-            and is_near_one(self._settings, complement)
+            and near_one
             and not any(MEASURES[name].needs_members for name in measures)
         )
         self._only: NDArray[Any] | None = None
@@ -170,7 +172,7 @@ class BlockMeasures:
         if self._kind == "regions":
             add_region_member(rows, halves, member, settings, self._votes, scratch, members, self._output)
         else:
-            add_member(
+            self._kernels.add_member(
                 rows,
                 halves,
                 member,
@@ -223,7 +225,7 @@ class BlockMeasures:
 
     @property
     def votes(self) -> NDArray[np.uint32] | None:
-        """(word, z, y, x) labels of the members as `member_kernels.add_member` packs them; None with one member."""
+        """(word, z, y, x) labels of the members as `member_pass_kernels` packs them; None with one member."""
         votes = None if self._direct else self._votes
         return None if votes is None else votes.reshape(-1, *self._shape)
 

@@ -10,7 +10,7 @@ import pytest
 import reference_statistics as reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from volume_entropy.partials import Extremes, SampleSums, assemble, bin_value, from_limbs, merge
+from volume_entropy.partials import Extremes, SampleSums, assemble, bin_values, from_limbs, merge
 from volume_entropy.reductions import domain_counts, label_sums, measure_sums, roles
 from volume_entropy.sum_kernels import BOUNDARY, DOMAIN, FOREGROUND, N_ROLES
 
@@ -126,7 +126,7 @@ def test_slices_and_boxes_hold_the_domain_sums_of_their_voxels(shape, seed):
 def test_a_histogram_keeps_zeros_apart_and_values_to_a_part_in_2048():
     values = np.array([[[0, 1e-30, 1e-6, 0.5, 1, 1.99999, 2.5, np.nan]]], np.float32)
     sums = measure_sums(values, np.isfinite(values), start=(0, 0, 0), threshold=0.5, edge=EDGE)
-    edges = [bin_value(int(index)) for index in sums.bins]
+    edges = bin_values(sums.bins).tolist()
     assert sums.counts.tolist() == [1] * 7
     assert edges[0] == 0
     assert edges[3:5] == [0.5, 1.0]
