@@ -145,6 +145,8 @@ SlurmdParameters=config_overrides
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
 ReturnToService=2
+# As on many clusters: a job whose node died starts again only if it asked for that.
+JobRequeue=0
 KillWait=2
 PartitionName=main Nodes={",".join(NODES)} Default=YES MaxTime=INFINITE State=UP
 """
