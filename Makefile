@@ -76,8 +76,8 @@ lint: .venv/dev.stamp  ## ruff, mypy, snakefmt and snakemake --lint
 	$(BIN)/snakefmt --check Snakefile workflow
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(SNAKEMAKE) --lint
 
-bench: .venv/dev.stamp  ## measure against the rivals; prints tables and writes benchmarks.json
-	$(BIN)/python -m tests.benchmarks
+bench: .venv/dev.stamp  ## measure against the rivals (torch.compile too, after make env-predict); writes benchmarks.json
+	$(firstword $(wildcard $(PREDICT_BIN)/python) $(BIN)/python) -m tests.benchmarks
 
 fuzz: .venv/dev.stamp  ## read N=20000 damaged files of every format from SEED=0 on
 	$(BIN)/python tests/fuzz.py -n $(or $(N),20000) --seed $(or $(SEED),0)

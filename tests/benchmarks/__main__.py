@@ -14,6 +14,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from .summary import summary
+
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests")]
 
@@ -44,7 +46,7 @@ def main() -> None:
         # Each part is kept as soon as it is there, with the machine's state: parts may be run on different days.
         results[name] = {**found, "machine": _machine(), "quick": options.quick}
         options.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    print(f"\nNumbers in {options.json}")
+    print(f"{summary(results)}\nNumbers in {options.json}")
 
 
 def _other(name: str, options: argparse.Namespace) -> dict[str, Any] | None:
