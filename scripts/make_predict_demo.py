@@ -1,8 +1,8 @@
 """Write the cohort of `make demo-predict`: small brains with labels, to train on, to test on, and of another scanner.
 
 The template of `make_demo` at 4 mm is bent by a smooth field, which bends its labels along, and scanned. The other
-scanner, of which nothing is ever trained on, has a weaker contrast between the tissues and more noise. Seeded; files
-that are there whole are left alone.
+scanner, of which nothing is ever trained on, sees the test brains again, with a weaker contrast between the tissues and
+more noise. Seeded; files that are there whole are left alone.
 """
 
 import argparse
@@ -30,11 +30,12 @@ class Scanner:
 
 
 SCANNERS = {"own": Scanner(1.0, 0.05, 0.03), "other": Scanner(0.4, 0.05, 0.05)}
+# Split, scanner and brain of each row: the same two brains in both scanners, so that nothing but the scanner differs.
 COHORT = (
-    *(("train", "own") for _ in range(6)),
-    *(("val", "own") for _ in range(2)),
-    *(("test", "own") for _ in range(2)),
-    *(("test", "other") for _ in range(2)),
+    *(("train", "own", brain) for brain in range(1, 7)),
+    *(("val", "own", brain) for brain in (7, 8)),
+    *(("test", "own", brain) for brain in (9, 10)),
+    *(("test", "other", brain) for brain in (9, 10)),
 )
 
 
@@ -52,13 +53,19 @@ def brain(number: int, scanner: Scanner, voxel_mm: int) -> tuple[NDArray[np.int1
 def make_cohort(output: Path, voxel_mm: int) -> int:
     """Write what is not there whole, and the samples table last; return how many brains were written."""
     rows, written = ["sample\timage\tmask\treference\tsplit\tscanner"], 0
-    for number, (split, group) in enumerate(COHORT, start=1):
+    for number, (split, group, seed) in enumerate(COHORT, start=1):
         name = f"sub-{number:02d}"
         folder = output / name
         paths = {part: folder / f"{name}_{part}.nii.gz" for part in ("T1w", "mask", "dseg")}
-        expected: dict[str, Any] = {"seed": SEED, "revision": REVISION, "mm": voxel_mm, **asdict(SCANNERS[group])}
+        expected: dict[str, Any] = {
+            "seed": SEED,
+            "revision": REVISION,
+            "brain": seed,
+            "mm": voxel_mm,
+            **asdict(SCANNERS[group]),
+        }
         if not (folder / STAMP).is_file() or read_json(folder / STAMP) != expected:
-            image, labels, affine = brain(number, SCANNERS[group], voxel_mm)
+            image, labels, affine = brain(seed, SCANNERS[group], voxel_mm)
             save(paths["T1w"], image, affine, voxel_mm)
             save(paths["mask"], (labels > 0).astype(np.uint8), affine, voxel_mm)
             save(paths["dseg"], labels, affine, voxel_mm)

@@ -37,7 +37,7 @@ def finished(tmp_path_factory):
     content["model"] |= {"ensemble": 2, "passes": 3, "patch": [32, 16, 16], "network": NETWORK}
     content["model"]["train"] |= {"epochs": 6, "patches": 4, "kl_sweep": [10]}
     study.configure(**content)
-    cohort = (("train", "own"), ("val", "own"), ("val", "other"))
+    cohort = (("train", "own", 1), ("val", "own", 2), ("val", "other", 2))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(make_predict_demo, "COHORT", cohort)
         make_predict_demo.make_cohort(study.folder / "config", 8)
