@@ -35,7 +35,7 @@ def finished(tmp_path_factory):
     study = Study(tmp_path_factory.mktemp("predict"))
     content = yaml.safe_load((ROOT / "config/predict.yaml").read_text())
     content["model"] |= {"ensemble": 2, "passes": 3, "patch": [32, 16, 16], "network": NETWORK}
-    content["model"]["train"] |= {"epochs": 6, "patches": 4, "kl_sweep": [10]}
+    content["model"]["train"] |= {"epochs": 6, "patches": 4, "kl_sweep": [1]}
     study.configure(**content)
     cohort = (("train", "own", 1), ("val", "own", 2), ("val", "other", 2))
     with pytest.MonkeyPatch.context() as patch:
@@ -77,7 +77,7 @@ def test_methods_and_groups_are_compared_in_a_table_a_figure_and_the_page(finish
     for figure in ("methods.png", "models/posterior_kl.png"):
         assert (results / figure).stat().st_size > 5000
         assert f'src="{figure}"' in page
-    assert 'href="models/variational-0_kl-10_losses.png"' in page
+    assert 'href="models/variational-0_kl-1_losses.png"' in page
     ratio = f"{float(rows[3]['mutual_information_ratio']):.4g}"
     assert "Methods compared" in page and f'<td class="n">{ratio}</td>' in page
 
@@ -86,7 +86,7 @@ def test_a_larger_kl_weight_ends_nearer_the_prior_in_the_table_of_the_sweep(fini
     with (finished.folder / "results/models/posterior_kl.csv").open() as stream:
         rows = list(csv.DictReader(stream))
     assert [float(row["kl_weight"]) for row in rows] == [1.0, 10.0]
-    assert {"methods", "posterior_kl", "variational-0_kl-10_losses"} <= finished.described()
+    assert {"methods", "posterior_kl", "variational-0_kl-1_losses"} <= finished.described()
     distances = [abs(float(row["prior"]) - float(row["median"])) for row in rows]
     assert distances[1] < distances[0]
 
