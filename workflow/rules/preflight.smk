@@ -15,12 +15,15 @@ if workflow.is_main_process:
 def end_dead_run():
     """End the cluster's jobs of a run that was killed, if there are any, before it is planned what to run.
 
-    By an input function, as below: only then is it known that this is no dry run.
+    By an input function, as below: only then is it known that this is no dry run, nor one that runs nothing, such as
+    `--report`: that has no settings of an execution.
     """
+    execution = workflow.execution_settings
     if (
         workflow.is_main_process
+        and execution is not None
+        and execution.lock
         and not workflow.dryrun
-        and workflow.execution_settings.lock
     ):
         cluster.end_dead_run(logger)
 
