@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from volume_entropy.cohort_figure import draw_cohort
 from volume_entropy.joblog import logged_to, phase
 from volume_entropy.model_recipes import read_cohort
+from volume_entropy.report.cohort_figure import draw_cohort
 from volume_entropy.tables import write_tables
 
 if TYPE_CHECKING:

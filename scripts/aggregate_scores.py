@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from volume_entropy.joblog import logged_to
-from volume_entropy.score_tables import aggregate_scores
+from volume_entropy.scoring.tables import aggregate_scores
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -7,7 +7,7 @@ from volume_entropy.convert import convert_sample
 from volume_entropy.errors import DataError
 from volume_entropy.joblog import logged_to, logger
 from volume_entropy.samples import sample_of
-from volume_entropy.store import write_rejection
+from volume_entropy.stores.probabilities import write_rejection
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 from volume_entropy.config import conversion_settings, load_config, read_preset
-from volume_entropy.discovery import discover
-from volume_entropy.enlisting import enlist
+from volume_entropy.discovery.enlisting import enlist
+from volume_entropy.discovery.search import discover
 from volume_entropy.errors import ConfigError
 
 if TYPE_CHECKING:

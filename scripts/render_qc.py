@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from volume_entropy.figures import render_qc
+from volume_entropy.figures.qc import render_qc
 from volume_entropy.joblog import logged_to
 
 if TYPE_CHECKING:

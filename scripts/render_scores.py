@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from volume_entropy.figures.scores import render_scores
 from volume_entropy.joblog import logged_to
-from volume_entropy.score_figures import render_scores
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

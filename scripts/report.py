@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import yaml
 from volume_entropy.joblog import logged_to
-from volume_entropy.report import write_report, write_sections
-from volume_entropy.report_sections import further_sections
+from volume_entropy.report.page import write_report, write_sections
+from volume_entropy.report.sections import further_sections
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -41,8 +41,8 @@ from volume_entropy.convert import convert_sample
 from volume_entropy.errors import DataError
 from volume_entropy.files import read_json
 from volume_entropy.samples import Sample
-from volume_entropy.sealed import write_rejection
-from volume_entropy.store import ProbabilityStore, open_probabilities
+from volume_entropy.stores.probabilities import ProbabilityStore, open_probabilities
+from volume_entropy.stores.sealed import write_rejection
 
 SECONDS = 20
 # On top of what the process has mapped when a case begins.

@@ -9,10 +9,10 @@ from volume_entropy.compute_entropy import compute_sample
 from volume_entropy.config import REVISION, conversion_settings, entropy_settings, load_config
 from volume_entropy.convert import convert_sample
 from volume_entropy.errors import DataError
-from volume_entropy.figures import render_qc
-from volume_entropy.report import write_report
+from volume_entropy.figures.qc import render_qc
+from volume_entropy.report.page import write_report
 from volume_entropy.samples import Sample, recipe, source_paths
-from volume_entropy.store import write_rejection
+from volume_entropy.stores.probabilities import write_rejection
 from volume_entropy.tables import write_tables
 
 

@@ -7,10 +7,10 @@ from xml.etree import ElementTree
 import nibabel
 import numpy as np
 from PIL import Image
-from volume_entropy.figures import render_qc
+from volume_entropy.figures.qc import render_qc
 from volume_entropy.files import write_json
-from volume_entropy.layout import choose_layout
-from volume_entropy.measure_store import MeasureWriter
+from volume_entropy.stores.layout import choose_layout
+from volume_entropy.stores.measures import MeasureWriter
 
 SHAPE = (14, 18, 16)  # z, y, x
 CLASSES = ("background", "csf", "gm", "wm")

@@ -5,7 +5,7 @@ from pathlib import Path
 import cohorts
 import yaml
 from study import ROOT
-from volume_entropy.report import write_report
+from volume_entropy.report.page import write_report
 from volume_entropy.tables import write_tables
 
 SETTINGS = {

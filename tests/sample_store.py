@@ -8,9 +8,9 @@ import numpy as np
 from volume_entropy.compute_entropy import compute_sample
 from volume_entropy.files import read_json
 from volume_entropy.labels import ReferenceCodes, reference_codes
-from volume_entropy.layout import Layout, choose_layout
 from volume_entropy.readers.base import Geometry
-from volume_entropy.store import ProbabilityWriter
+from volume_entropy.stores.layout import Layout, choose_layout
+from volume_entropy.stores.probabilities import ProbabilityWriter
 
 SHAPE = (13, 21, 17)
 NAMES = ("background", "csf", "gm", "wm", "bone", "skin")

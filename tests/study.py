@@ -100,7 +100,7 @@ class Study:
 
     def described(self) -> set[str]:
         """Names of all CSV files below the results, each held against the data dictionary beside it."""
-        from volume_entropy.report_data import read_table
+        from volume_entropy.report.data import read_table
 
         paths = list((self.folder / "results").rglob("*.csv"))
         for path in paths:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .agreement_kernels import count_agreement
+from .kernels.agreement import count_agreement
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def count_labels(
     domain: NDArray[np.bool_],
     mode: NDArray[np.float32],
 ) -> Agreement:
-    """Count the labels of several members, packed as `agreement_kernels.count_agreement` says, and fill `mode`."""
+    """Count the labels of several members, packed as `kernels.agreement.count_agreement` says, and fill `mode`."""
     unanimous, union = np.zeros((2, n_labels), np.int64)
     member_voxels = np.zeros((n_members, n_labels), np.int64)
     pairs = np.zeros((n_labels, n_members, n_members), np.int64)

@@ -10,12 +10,20 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 from numpy.typing import ArrayLike, NDArray
 
-from .buffers import is_near_one, make_members, make_output, make_scratch, make_settings, make_split, rows_and_halves
-from .kernels import TILE
+from .kernels.buffers import (
+    is_near_one,
+    make_members,
+    make_output,
+    make_scratch,
+    make_settings,
+    make_split,
+    rows_and_halves,
+)
+from .kernels.entropy import TILE
+from .kernels.member_pass import member_kernels
+from .kernels.members import Split
+from .kernels.unrolled import single_kernel
 from .measures import MEASURES
-from .member_kernels import Split
-from .member_pass_kernels import member_kernels
-from .unrolled_kernels import single_kernel
 from .voxelwise import BlockMeasures
 
 Unit = Literal["bit", "nat"]

@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import Rejection
-from .layout import Slices
-from .measure_store import write_measure_block
+from .kernels.sums import Labels
 from .measures import PATCH_EDGE
 from .partials import ATLAS_MEASURES, Extremes, MeasureSums, MemberCounts, SampleSums
 from .reductions import atlas_sums, domain_counts, label_sums, measure_sums
-from .store import ProbabilityStore, open_probabilities
-from .sum_kernels import Labels
+from .stores.layout import Slices
+from .stores.measures import write_measure_block
+from .stores.probabilities import ProbabilityStore, open_probabilities
 from .voxelwise import BlockMeasures, BlockResult
 
 
@@ -91,7 +91,7 @@ def finish_block(
     sums = sum_block(result, mask, (z.start, y.start, x.start), settings)
     codes, classes = store.read_reference(box), store.reference_classes
     if codes is not None and classes is not None:
-        from .scoring import Reference
+        from .scoring.blocks import Reference
 
         sums.scores = block.score(Reference(codes, classes), mask)
     labels = store.read_atlas(box)

@@ -17,8 +17,8 @@ from .files import replaced_when_whole, write_json
 from .joblog import logger, phase, processed
 from .measures import SCHEMA_VERSION, default_measures, summarised_measures
 from .memory import return_freed_arrays
-from .sealed import StoreError, open_sealed, write_rejection
-from .store import ProbabilityStore, open_probabilities
+from .stores.probabilities import ProbabilityStore, open_probabilities
+from .stores.sealed import StoreError, open_sealed, write_rejection
 
 if TYPE_CHECKING:
     from .partials import RoleSums, SampleSums
@@ -153,7 +153,7 @@ def _compute(
 def _lesions(measures_path: Path, asked: Mapping[str, Any], field: "Field") -> dict[str, Any]:
     """Measure connected components, from the measure store alone."""
     from .lesions import measure_lesions
-    from .measure_store import open_measures
+    from .stores.measures import open_measures
 
     measures = open_measures(measures_path)
     if isinstance(measures, Rejection):
@@ -182,9 +182,9 @@ def _first_pass(
     """Write the measure store; sealed only if the values are probabilities."""
     settings, regions = recipe["settings"], store.kind == "regions"
     from .blocks import BlockSettings
-    from .buffers import count_words
-    from .measure_store import MeasureWriter
+    from .kernels.buffers import count_words
     from .scheduling import run_blocks, stream_blocks
+    from .stores.measures import MeasureWriter
     from .validity import require_probabilities
 
     log2 = 1.0 if settings["unit"] == "bit" else math.log(2.0)
@@ -234,7 +234,7 @@ def _first_pass(
         )
         sealed: dict[str, Any] = {"counts": dict(sums.counts)}
         if sums.scores:
-            from .score_files import as_json
+            from .scoring.files import as_json
 
             sealed["scores"] = [as_json(task) for task in sums.scores]
         writer.seal(sealed)
@@ -251,9 +251,9 @@ def _second_pass(
     threads: int,
 ) -> "RoleSums":
     """Sum what needs neighbouring voxels, and write the maps."""
-    from .maps import open_nifti_maps, write_ome_image
-    from .measure_store import open_measures
+    from .maps.writing import open_nifti_maps, write_ome_image
     from .slabs import sum_roles
+    from .stores.measures import open_measures
 
     settings, measures = recipe["settings"], open_measures(measures_path)
     if isinstance(measures, Rejection):

@@ -9,13 +9,13 @@ import numpy as np
 
 from .errors import DataError
 from .files import fingerprint
-from .in_place import readable_in_place
 from .joblog import logger, phase, processed
 from .labels import ReferenceCodes, reference_codes, whole_numbers
 from .presets import check_conventions, geometry_files
 from .readers import Geometry, Reader, check_same_place, one_ahead, open_reader, read_geometry
 from .samples import Sample, probability_files
-from .store import Layout, ProbabilityWriter, choose_layout
+from .stores.in_place import readable_in_place
+from .stores.probabilities import Layout, ProbabilityWriter, choose_layout
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ def convert_sample(
 
 
 def _attributes(sources: _Sources, recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the store says of itself; see `store.ProbabilityStore`."""
+    """Return what the store says of itself; see `stores.probabilities.ProbabilityStore`."""
     settings = recipe["settings"]
     return {
         "classes": list(settings["classes"]),

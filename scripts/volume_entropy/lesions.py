@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .buffers import label_bits
-from .measure_store import MeasureStore
+from .kernels.buffers import label_bits
 from .partials import ATLAS_MEASURES
 from .reductions import label_sums
+from .stores.measures import MeasureStore
 from .summary import mean_of
 
 Row = dict[str, Any]
@@ -38,7 +38,7 @@ def measure_lesions(
     Parameters
     ----------
     store
-        Sealed; with several members it has `votes`, see `member_pass_kernels`.
+        Sealed; with several members it has `votes`, see `kernels.member_pass`.
     wanted
         Names of classes or regions.
     connectivity

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 from numpy.typing import ArrayLike, NDArray
 
-from .buffers import ROUNDING_SLACK, VALUE_TOLERANCE
+from .kernels.buffers import ROUNDING_SLACK, VALUE_TOLERANCE
 
 # A probability of 0 would give infinity: the smallest normal float32 takes its place, 87.3 nat.
 FLOOR = float(np.finfo(np.float32).tiny)

@@ -123,8 +123,8 @@ def _columns(unit: str, column: str | None, classes: Sequence[str]) -> list[Colu
 
 def _draw(groups: Mapping[tuple[str, str, str], Sequence[Row]], unit: str, column: str | None, path: Path) -> None:
     """Draw every sample as a point, and each group's mean as a line: methods side by side, groups by colour."""
-    from .canvas import MUTED, PLAIN
-    from .charts import SERIES, chart, dress, legend
+    from .figures.canvas import MUTED, PLAIN
+    from .figures.charts import SERIES, chart, dress, legend
 
     methods = list(dict.fromkeys(key[0] for key in groups))
     kinds = list(dict.fromkeys(key[1:] for key in groups))

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from .kernels import (
+from .kernels.entropy import (
     ABOVE_ONE,
     BAD_SUM,
     NEGATIVE,

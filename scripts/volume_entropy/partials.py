@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from .sum_kernels import DROPPED_BITS, LIMB_BITS
+from .kernels.sums import DROPPED_BITS, LIMB_BITS
 
 if TYPE_CHECKING:
-    from .scoring import ScoreSums
+    from .scoring.blocks import ScoreSums
 
 Integers = NDArray[np.int64]
 

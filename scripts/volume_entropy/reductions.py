@@ -6,9 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .labels import TABLE_SPAN
-from .partials import MeasureSums, Placed, Slices, from_limbs
-from .sum_kernels import (
+from .kernels.sums import (
     HIGH_SQUARES,
     INSIDE,
     LOW_BITS,
@@ -26,6 +24,8 @@ from .sum_kernels import (
     sum_labels,
     sum_measure,
 )
+from .labels import TABLE_SPAN
+from .partials import MeasureSums, Placed, Slices, from_limbs
 
 
 def measure_sums(

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from . import __version__
 from .blocks import BlockSettings, finish_block, open_block, process_block
 from .joblog import logger
-from .layout import Slices
 from .memory import return_freed_arrays
 from .partials import SampleSums, merge
-from .store import ProbabilityStore
+from .stores.layout import Slices
+from .stores.probabilities import ProbabilityStore
 from .voxelwise import BlockMeasures
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from .measure_store import MeasureStore
+from .kernels.sums import N_ROLES, Labels
 from .partials import RoleSums
 from .reductions import label_sums, roles
-from .sum_kernels import N_ROLES, Labels
+from .stores.measures import MeasureStore
 
 
 class Map(Protocol):

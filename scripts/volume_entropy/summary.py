@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from .kernels import FIXED_POINT_BITS
+from .kernels.entropy import FIXED_POINT_BITS
+from .kernels.sums import BOUNDARY, DOMAIN, FOREGROUND
 from .measures import MEASURES, PATCH_EDGE, PEAK_SLICE_MIN_SHARE
 from .partials import (
     ATLAS_MEASURES,
@@ -21,7 +22,6 @@ from .partials import (
     bin_values,
     from_limbs,
 )
-from .sum_kernels import BOUNDARY, DOMAIN, FOREGROUND
 
 Value = float | int | None
 QUANTILES = {"median": Fraction(1, 2), "p95": Fraction(95, 100), "p99": Fraction(99, 100)}
@@ -78,7 +78,7 @@ def summarise(field: Field, sums: SampleSums, roles: RoleSums) -> dict[str, Any]
     structures = [structure(field, sums, index) for index in range(len(field.classes))]
     scores = {}
     if sums.scores:
-        from .scores import scores_of
+        from .scoring.scores import scores_of
 
         scores["scores"], by_class = scores_of(sums.scores, field.kind)
         structures = [{**row, **more} for row, more in zip(structures, by_class, strict=True)]

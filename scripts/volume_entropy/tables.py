@@ -12,9 +12,9 @@ from .columns import SAMPLE_COLUMNS, Column, class_columns, rejected_columns, re
 from .csvtext import csv_text, inert, metadata_type
 from .files import read_json, remove, write_json, write_text
 from .joblog import phase
+from .maps.provenance import DESCRIPTION, dataset_description
 from .measures import MEASURES, SCHEMA_VERSION, default_measures, statistic_keys, summarised_measures
-from .provenance import DESCRIPTION, dataset_description
-from .score_columns import class_score_columns, lesion_columns, region_columns
+from .scoring.columns import class_score_columns, lesion_columns, region_columns
 
 # Threads hide the latency of a shared file system; parsing holds the interpreter lock either way.
 READERS = 8

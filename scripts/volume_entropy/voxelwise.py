@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from .agreement import Agreement, count_labels, stack
 from .block_result import BlockResult
-from .buffers import (
+from .kernels.buffers import (
     count_words,
     is_near_one,
     label_bits,
@@ -20,9 +20,9 @@ from .buffers import (
     make_split,
     rows_and_halves,
 )
-from .confidence_kernels import measure_confidence
-from .divergence_kernels import add_divergence
-from .kernels import (
+from .kernels.confidence import measure_confidence
+from .kernels.divergence import add_divergence
+from .kernels.entropy import (
     ABOVE_ONE,
     BAD_SUM,
     EMPTY,
@@ -38,14 +38,14 @@ from .kernels import (
     UNEXPLAINED,
     VALUE_BITS,
 )
+from .kernels.member_pass import finish_members, member_kernels
+from .kernels.regions import add_region_member, finish_regions
+from .kernels.unrolled import single_kernel
 from .measures import MEASURES
-from .member_pass_kernels import finish_members, member_kernels
 from .oddities import explain, odd_runs
-from .region_kernels import add_region_member, finish_regions
-from .unrolled_kernels import single_kernel
 
 if TYPE_CHECKING:
-    from .scoring import Reference, ScoreSums
+    from .scoring.blocks import Reference, ScoreSums
 
 __all__ = ["BlockMeasures", "BlockResult"]
 
@@ -225,7 +225,7 @@ class BlockMeasures:
 
     @property
     def votes(self) -> NDArray[np.uint32] | None:
-        """(word, z, y, x) labels of the members as `member_pass_kernels` packs them; None with one member."""
+        """(word, z, y, x) labels of the members as `kernels.member_pass` packs them; None with one member."""
         votes = None if self._direct else self._votes
         return None if votes is None else votes.reshape(-1, *self._shape)
 
@@ -240,7 +240,7 @@ class BlockMeasures:
             As given to `finish`.
         """
         # Here, so that samples without a reference start without these kernels.
-        from .scoring import class_scores, region_scores
+        from .scoring.blocks import class_scores, region_scores
 
         output, settings = self._output, self._settings
         inside = None if mask is None else np.ascontiguousarray(mask, np.bool_).reshape(-1)

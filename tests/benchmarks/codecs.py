@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numcodecs import blosc
 from numpy.typing import NDArray
-from volume_entropy.layout import choose_layout
-from volume_entropy.shards import create_array
+from volume_entropy.stores.layout import choose_layout
+from volume_entropy.stores.shards import create_array
 
 from . import volumes
 from .measuring import median, table

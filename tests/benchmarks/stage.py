@@ -59,12 +59,12 @@ def run(stage: str, folder: Path, output: Path, threads: int) -> None:
             threads=threads,
         )
     elif stage == "render_scores":
-        from volume_entropy.score_figures import render_scores
+        from volume_entropy.figures.scores import render_scores
 
         names = ("measures.zarr", "summary.json", "scores.json", "scores.png")
         render_scores(*(output / name for name in names), recipe=given["entropy"], kind="png")
     else:
-        from volume_entropy.figures import render_qc
+        from volume_entropy.figures.qc import render_qc
 
         measures, summary = output / "measures.zarr", output / "summary.json"
         render_qc(measures, summary, None, output / "qc.png", sample="sub-01", settings=given["figures"])

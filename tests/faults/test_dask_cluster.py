@@ -15,8 +15,8 @@ from study import environment
 from volume_entropy import scheduling
 from volume_entropy.blocks import BlockSettings
 from volume_entropy.files import read_json
-from volume_entropy.layout import Layout
-from volume_entropy.sealed import StoreError
+from volume_entropy.stores.layout import Layout
+from volume_entropy.stores.sealed import StoreError
 
 SCRIPTS = Path(volume_entropy.__file__).parents[1]
 SHAPE = (20, 26, 33)

@@ -12,12 +12,12 @@ from study import ROOT, Study, save, softmax_volume
 from volume_entropy.compute_entropy import compute_sample
 from volume_entropy.config import REVISION, conversion_settings, entropy_settings, load_config
 from volume_entropy.convert import convert_sample
-from volume_entropy.figures import render_qc
+from volume_entropy.figures.qc import render_qc
+from volume_entropy.figures.scores import render_scores
 from volume_entropy.files import fingerprint
-from volume_entropy.report import write_report
+from volume_entropy.report.page import write_report
 from volume_entropy.samples import Sample, recipe, source_paths, used_settings
-from volume_entropy.score_figures import render_scores
-from volume_entropy.score_tables import aggregate_scores
+from volume_entropy.scoring.tables import aggregate_scores
 from volume_entropy.tables import write_tables
 
 FIGURES = {"axes": ["sagittal", "coronal", "axial"], "slices": 3, "format": "png"}

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="nothing 
 JOB = """
 import numpy as np
 import volume_entropy.api
-from volume_entropy.unrolled_kernels import make_unrolled
+from volume_entropy.kernels.unrolled import make_unrolled
 print("imported", flush=True)
 input()
 p = np.full((2, 1, 1, 4), 0.5, np.float32)
@@ -43,7 +43,7 @@ def test_machine_code_is_never_kept_under_the_name_of_other_sources(tmp_path: Pa
     shutil.copytree(
         SCRIPTS / "volume_entropy", scripts / "volume_entropy", ignore=shutil.ignore_patterns("__pycache__")
     )
-    path = scripts / "volume_entropy/unrolled_kernels.py"
+    path = scripts / "volume_entropy/kernels/unrolled.py"
     right = path.read_text()
     wrong = right.replace(RIGHT, WRONG)
     assert wrong != right

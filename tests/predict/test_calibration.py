@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 from monai.metrics.calibration import calibration_binning
-from volume_entropy.scores import scores_of
-from volume_entropy.scoring import Reference, class_scores
+from volume_entropy.scoring.blocks import Reference, class_scores
+from volume_entropy.scoring.scores import scores_of
 
 
 def test_classwise_calibration_errors_are_those_of_monai():

@@ -13,7 +13,7 @@ import pytest
 from preset_runs import PresetStudy, assert_numbers_of, expected
 from producers_tools.phantom import AFFINE, phantom
 from study import ROOT, environment
-from volume_entropy.measure_store import open_measures
+from volume_entropy.stores.measures import open_measures
 
 INTERPRETER = ROOT / ".venv-producers/bin/python"
 

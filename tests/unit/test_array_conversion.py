@@ -13,13 +13,13 @@ import pytest
 from array_files import arranged, write_mgh, write_npy, write_npz, write_ome, write_zarr
 from files import AFFINE, SHAPE, recipe, settings, softmax_field, write_nifti
 from producers import nnunet, nnunet_v1
-from volume_entropy import layout as layouts
 from volume_entropy.compute_entropy import compute_sample
 from volume_entropy.convert import convert_sample
 from volume_entropy.errors import DataError
 from volume_entropy.files import read_json
 from volume_entropy.samples import Sample
-from volume_entropy.store import ProbabilityStore, open_probabilities
+from volume_entropy.stores import layout as layouts
+from volume_entropy.stores.probabilities import ProbabilityStore, open_probabilities
 
 CLASS_FIRST = {"class_axis": "first", "axes": "zyx"}
 
@@ -206,7 +206,7 @@ def peak_mib(path: str, folder: Path, resolved: dict[str, Any]) -> int:
     """Peak resident memory of a process that converts a file."""
     text = json.dumps(recipe(Sample("s", path), resolved))
     command = [sys.executable, "-c", CONVERT, path, str(folder / "store.zarr"), text]
-    scripts = Path(layouts.__file__).parents[1]
+    scripts = Path(layouts.__file__).parents[2]
     run = subprocess.run(command, capture_output=True, text=True, check=True, env={"PYTHONPATH": str(scripts)})
     return int(run.stdout)
 

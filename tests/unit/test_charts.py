@@ -7,12 +7,12 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from qc_sample import texts_of
-from volume_entropy.canvas import plain_style
-from volume_entropy.charts import name_places, one_axes, plain_numbers, shortened
 from volume_entropy.classification import charts
+from volume_entropy.figures.canvas import plain_style
+from volume_entropy.figures.charts import name_places, one_axes, plain_numbers, shortened
+from volume_entropy.figures.scores import score_page
 from volume_entropy.partials import DROPPED_BITS
-from volume_entropy.score_figures import score_page
-from volume_entropy.scoring import ScoreSums
+from volume_entropy.scoring.blocks import ScoreSums
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 from snakemake_interface_common.exceptions import WorkflowError
-from volume_entropy import cluster
+from volume_entropy.runs import cluster
 
 
 class Plugin:

@@ -8,9 +8,9 @@ from xml.etree import ElementTree
 import cohorts
 import pytest
 from volume_entropy.classification.stages import DESCRIPTIONS as OF_IMAGES
-from volume_entropy.cohort_figure import ROW, draw_cohort
-from volume_entropy.report_data import read_table
-from volume_entropy.score_tables import DESCRIPTIONS as OF_SCORES
+from volume_entropy.report.cohort_figure import ROW, draw_cohort
+from volume_entropy.report.data import read_table
+from volume_entropy.scoring.tables import DESCRIPTIONS as OF_SCORES
 from volume_entropy.tables import DESCRIPTIONS, write_tables
 
 SVG = "{http://www.w3.org/2000/svg}"

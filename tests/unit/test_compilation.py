@@ -8,8 +8,8 @@ from pathlib import Path
 import numba
 import numpy as np
 import pytest
-from volume_entropy import compilation
-from volume_entropy.unrolled_kernels import make_unrolled
+from volume_entropy.kernels import compilation
+from volume_entropy.kernels.unrolled import make_unrolled
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="nothing is compiled")
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="nothing 
 # A job: one small kernel, whether it came from the cache, and what it computed.
 JOB = """
 import numpy as np
-from volume_entropy.confidence_kernels import measure_confidence as kernel
+from volume_entropy.kernels.confidence import measure_confidence as kernel
 least, margin = np.empty((2, 2), np.float32)
 kernel(np.array([[0.75, 0.5], [0.25, 0.5]], np.float32), False, np.zeros(2, np.float32), least, margin)
 assert least.tolist() == [0.25, 0.5] and margin.tolist() == [0.5, 1.0]

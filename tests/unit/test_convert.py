@@ -11,13 +11,13 @@ import nilearn
 import numpy as np
 import pytest
 from files import AFFINE, SHAPE, damaged, recipe, settings, softmax_field, write_nifti
-from volume_entropy import layout as layouts
 from volume_entropy.convert import convert_sample
 from volume_entropy.errors import DataError
 from volume_entropy.samples import Sample
-from volume_entropy.store import ProbabilityStore, open_probabilities
+from volume_entropy.stores import layout as layouts
+from volume_entropy.stores.probabilities import ProbabilityStore, open_probabilities
 
-SCRIPTS = Path(layouts.__file__).parents[1]
+SCRIPTS = Path(layouts.__file__).parents[2]
 TEMPLATES = Path(nilearn.__file__).parent / "datasets/data"
 
 

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from qc_sample import QC, SHAPE, ball
-from volume_entropy import views
-from volume_entropy.cuts import cut, steps_of
-from volume_entropy.measure_store import MeasureStore, open_measures
-from volume_entropy.sheets import MOSAIC_PIXELS, SHEET_PIXELS, arrange
-from volume_entropy.slices import MOST_SLICES, choose_slices, orientation_of, plane_of
-from volume_entropy.tiles import INVALID, OUTSIDE, OVER, TOP
-from volume_entropy.views import gather
+from volume_entropy.figures import views
+from volume_entropy.figures.cuts import cut, steps_of
+from volume_entropy.figures.sheets import MOSAIC_PIXELS, SHEET_PIXELS, arrange
+from volume_entropy.figures.slices import MOST_SLICES, choose_slices, orientation_of, plane_of
+from volume_entropy.figures.tiles import INVALID, OUTSIDE, OVER, TOP
+from volume_entropy.figures.views import gather
+from volume_entropy.stores.measures import MeasureStore, open_measures
 
 PLANES = ("sagittal", "coronal", "axial")
 AXES = {"sagittal": 2, "coronal": 1, "axial": 0}  # of a (z, y, x) array, as in RAS+

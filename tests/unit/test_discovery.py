@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from producers import probabilities
 from volume_entropy.config import conversion_settings, load_config, read_preset
-from volume_entropy.discovery import Found, discover
-from volume_entropy.enlisting import Table, assign_ids, enlist, natural
+from volume_entropy.discovery.enlisting import Table, assign_ids, enlist, natural
+from volume_entropy.discovery.search import Found, discover
 from volume_entropy.errors import ConfigError
 from volume_entropy.samples import check_samples, read_samples
 

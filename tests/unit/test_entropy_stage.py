@@ -19,8 +19,8 @@ from volume_entropy.blocks import BlockSettings, process_block
 from volume_entropy.compute_entropy import compute_sample
 from volume_entropy.errors import Rejection
 from volume_entropy.files import read_json
-from volume_entropy.measure_store import open_measures
-from volume_entropy.sealed import StoreError, write_rejection
+from volume_entropy.stores.measures import open_measures
+from volume_entropy.stores.sealed import StoreError, write_rejection
 
 
 def test_a_summary_holds_no_path_of_this_machine(tmp_path):

@@ -14,9 +14,9 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath
 from qc_sample import QC, SETTINGS, SHAPE, ball, has_colour, pixels_of, texts_of
 from volume_entropy.errors import Rejection
-from volume_entropy.figures import colour_scale_top, number, render_qc
-from volume_entropy.sealed import StoreError, write_rejection
-from volume_entropy.tiles import INVALID, STATE_COLOURS, class_colours
+from volume_entropy.figures.qc import colour_scale_top, number, render_qc
+from volume_entropy.figures.tiles import INVALID, STATE_COLOURS, class_colours
+from volume_entropy.stores.sealed import StoreError, write_rejection
 
 CONVENTION = "Radiological convention"
 
@@ -265,7 +265,7 @@ def test_a_damaged_store_gives_no_figure(tmp_path):
 def test_a_job_that_draws_imports_nothing_it_does_not_need(tmp_path):
     QC(tmp_path)
     code = (
-        "import sys; from volume_entropy.figures import render_qc; "
+        "import sys; from volume_entropy.figures.qc import render_qc; "
         f"p = {str(tmp_path)!r}; "
         "render_qc(p + '/measures.zarr', p + '/summary.json', p + '/image.nii.gz', p + '/figure.png', sample='sub-01', "
         "settings={'axes': ['axial'], 'slices': 1, 'format': 'png'}); "

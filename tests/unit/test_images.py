@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from nibabel.quaternions import quat2mat
 from scipy.spatial.transform import Rotation
-from volume_entropy import images
-from volume_entropy.images import (
+from volume_entropy.maps import nifti as images
+from volume_entropy.maps.nifti import (
     PIECE_BYTES,
     GzipStream,
     NiftiMap,

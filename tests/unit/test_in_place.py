@@ -14,17 +14,17 @@ from array_files import arranged, edited, write_npy, write_ome, write_zarr
 from files import SHAPE, recipe, settings, softmax_field, write_nifti
 from hypothesis import given
 from hypothesis import strategies as st
-from volume_entropy import layout as layouts
 from volume_entropy.blocks import BlockSettings, process_block
 from volume_entropy.compute_entropy import compute_sample
 from volume_entropy.convert import convert_sample
 from volume_entropy.errors import DataError
 from volume_entropy.files import read_json
-from volume_entropy.layout import layout_of_bricks
 from volume_entropy.readers.zarr_chunks import ChunkedArray
 from volume_entropy.samples import Sample
-from volume_entropy.sealed import StoreError
-from volume_entropy.store import ProbabilityStore, open_probabilities
+from volume_entropy.stores import layout as layouts
+from volume_entropy.stores.layout import layout_of_bricks
+from volume_entropy.stores.probabilities import ProbabilityStore, open_probabilities
+from volume_entropy.stores.sealed import StoreError
 
 FIRST = {"class_axis": "first", "axes": "zyx"}
 ENTROPY = {"unit": "bit", "measures": ["predictive_entropy"], "threshold": 0.5, "maps": ["nifti"]}

@@ -13,13 +13,13 @@ import pytest
 import reference
 import strategies as own
 from numpy.testing import assert_array_equal
-from volume_entropy import kernels
 from volume_entropy.agreement import count_labels
-from volume_entropy.buffers import make_output, make_scratch, make_settings
-from volume_entropy.check_kernels import widen_extremes
-from volume_entropy.output_kernels import weighted_sum, widen_half
-from volume_entropy.single_kernels import measure_single
-from volume_entropy.unrolled_kernels import MOST_ROWS, make_unrolled
+from volume_entropy.kernels import entropy as kernels
+from volume_entropy.kernels.buffers import make_output, make_scratch, make_settings
+from volume_entropy.kernels.checks import widen_extremes
+from volume_entropy.kernels.outputs import weighted_sum, widen_half
+from volume_entropy.kernels.single import measure_single
+from volume_entropy.kernels.unrolled import MOST_ROWS, make_unrolled
 from volume_entropy.voxelwise import BlockMeasures
 
 JIT = not numba.config.DISABLE_JIT

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sample_store import SampleStore, softmax_members
-from volume_entropy import layout as layouts
 from volume_entropy.blocks import BlockSettings, process_block
-from volume_entropy.layout import Layout, choose_layout
+from volume_entropy.stores import layout as layouts
+from volume_entropy.stores.layout import Layout, choose_layout
 
 SLABS = Layout((20, 13, 11), (7, 7, 6), (7, 14, 12))
 BOXES = Layout((20, 13, 11), (5, 4, 4), (10, 8, 4))

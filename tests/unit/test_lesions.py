@@ -8,9 +8,9 @@ import pytest
 from files import write_nifti
 from sample_store import AFFINE, SHAPE, VOXEL, SampleStore, random_mask, region_members, softmax_members
 from scipy import ndimage
-from volume_entropy.layout import Layout
-from volume_entropy.measure_store import open_measures
 from volume_entropy.memory import n_voxels
+from volume_entropy.stores.layout import Layout
+from volume_entropy.stores.measures import open_measures
 
 CONNECTIVITIES = {6: 1, 18: 2, 26: 3}
 

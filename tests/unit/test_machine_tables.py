@@ -7,9 +7,10 @@ from pathlib import Path
 import cohorts
 import pytest
 from machine_tables import READERS, expected
-from volume_entropy import columns, score_columns
+from volume_entropy import columns
 from volume_entropy.classification import columns as image_columns
 from volume_entropy.measures import MEASURES, SCHEMA_VERSION
+from volume_entropy.scoring import columns as score_columns
 from volume_entropy.tables import write_table, write_tables
 
 PINNED = Path(__file__).parents[1] / "table_columns.tsv"

@@ -7,9 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from volume_entropy import layout as layouts
-from volume_entropy.layout import Layout
-from volume_entropy.store import MeasureStore, MeasureWriter, StoreError, open_measures, write_measure_block
+from volume_entropy.stores import layout as layouts
+from volume_entropy.stores.layout import Layout
+from volume_entropy.stores.probabilities import (
+    MeasureStore,
+    MeasureWriter,
+    StoreError,
+    open_measures,
+    write_measure_block,
+)
 
 SLABS = Layout((20, 13, 11), (7, 7, 6), (7, 14, 12))
 BOXES = Layout((20, 13, 11), (5, 4, 4), (10, 8, 4))
@@ -62,14 +68,14 @@ def test_a_block_can_be_written_by_another_process(tmp_path: Path) -> None:
     layout = Layout((4, 3, 2), (2, 3, 2), (2, 3, 2))
     code = (
         "import sys, numpy as np; sys.path.insert(0, sys.argv[1])\n"
-        "from volume_entropy.store import write_measure_block\n"
+        "from volume_entropy.stores.probabilities import write_measure_block\n"
         "box = (slice(2, 4), slice(0, 3), slice(0, 2)); ones = np.ones((2, 3, 2), np.float32)\n"
         "write_measure_block(sys.argv[2], box, {'margin': ones}, ones.astype(np.uint8))\n"
     )
     with MeasureWriter(tmp_path / "m.zarr", layout=layout, measures=("margin",), attributes={}) as writer:
         here = np.zeros((2, 3, 2), np.float32)
         write_measure_block(writer.location, layout.blocks()[0], {"margin": here}, here.astype(np.uint8))
-        scripts = Path(layouts.__file__).parents[1]
+        scripts = Path(layouts.__file__).parents[2]
         subprocess.run([sys.executable, "-c", code, scripts, writer.location], check=True)
         writer.seal()
     store = open_measures(tmp_path / "m.zarr")

@@ -13,12 +13,12 @@ import pytest
 from ome_zarr_models.common.omero import Omero
 from ome_zarr_models.v05.image import Image
 from sample_store import AFFINE, SHAPE, SampleStore, softmax_members, with_empty_margin
-from volume_entropy.layout import Layout, choose_layout
-from volume_entropy.measure_store import MeasureWriter, open_measures
-from volume_entropy.ome_maps import CHUNK, Channel, levels_of, mean_of_boxes, start_of, write_ome_maps
+from volume_entropy.maps.ome import CHUNK, Channel, levels_of, mean_of_boxes, start_of, write_ome_maps
 from volume_entropy.readers import open_reader
 from volume_entropy.readers.base import Geometry
-from volume_entropy.shards import ShardedArray
+from volume_entropy.stores.layout import Layout, choose_layout
+from volume_entropy.stores.measures import MeasureWriter, open_measures
+from volume_entropy.stores.shards import ShardedArray
 
 CHANNELS = (
     Channel("predictive_entropy", "predictive_entropy [bit]", "F0E442", 2.0),

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from volume_entropy.orphans import find_orphans
+from volume_entropy.runs.orphans import find_orphans
 
 
 def test_folders_of_samples_without_a_row_and_no_other(tmp_path: Path) -> None:

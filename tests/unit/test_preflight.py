@@ -1,9 +1,9 @@
 """What the main process finds before any job."""
 
 import pytest
-from volume_entropy import preflight
 from volume_entropy.errors import ConfigError
 from volume_entropy.files import write_json
+from volume_entropy.runs import preflight
 
 
 def made(sample, *, readable=True, tolerance=0.01):

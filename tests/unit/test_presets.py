@@ -11,8 +11,8 @@ from jsonschema import Draft202012Validator
 from preset_runs import PRESETS, SCHEMAS, configured, rejected, settings_of
 from producers import PRODUCERS, Poison, probabilities
 from volume_entropy.config import read_preset
-from volume_entropy.discovery import discover
-from volume_entropy.enlisting import enlist
+from volume_entropy.discovery.enlisting import enlist
+from volume_entropy.discovery.search import discover
 from volume_entropy.errors import ConfigError
 from volume_entropy.presets import check_conventions, companions, geometry_file, geometry_files, refused
 from volume_entropy.samples import Sample, check_samples, probability_files, read_samples, source_paths

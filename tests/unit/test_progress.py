@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from snakemake_interface_logger_plugins.common import LogEvent
-from volume_entropy.progress import Progress, in_words
+from volume_entropy.runs.progress import Progress, in_words
 
 
 class Run:

@@ -7,7 +7,7 @@ import pytest
 import volume_entropy
 from sample_store import AFFINE, SampleStore, softmax_members
 from volume_entropy.files import write_json
-from volume_entropy.provenance import dataset_description
+from volume_entropy.maps.provenance import dataset_description
 
 
 def sidecar(folder, sample, name):

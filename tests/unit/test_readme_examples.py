@@ -8,7 +8,7 @@ import cohorts
 import numpy as np
 import pytest
 from sample_store import SampleStore, softmax_members
-from volume_entropy.measure_store import open_measures
+from volume_entropy.stores.measures import open_measures
 from volume_entropy.tables import write_tables
 
 README = Path(__file__).parents[2] / "README.md"

@@ -10,9 +10,9 @@ import pytest
 import reference_statistics as reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from volume_entropy.kernels.sums import BOUNDARY, DOMAIN, FOREGROUND, N_ROLES
 from volume_entropy.partials import Extremes, SampleSums, assemble, bin_values, from_limbs, merge
 from volume_entropy.reductions import domain_counts, label_sums, measure_sums, roles
-from volume_entropy.sum_kernels import BOUNDARY, DOMAIN, FOREGROUND, N_ROLES
 
 EDGE = 10
 SHAPES = st.tuples(st.integers(1, 13), st.integers(1, 12), st.integers(1, 23))

@@ -10,9 +10,9 @@ import pytest
 from report_page import SETTINGS, write_page
 from study import ROOT
 from volume_entropy.measures import MEASURES
-from volume_entropy.report import Plot, Section
+from volume_entropy.report.page import Plot, Section
 
-VENDOR = ROOT / "scripts/volume_entropy/templates/vendor"
+VENDOR = ROOT / "scripts/volume_entropy/report/templates/vendor"
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
 
 
@@ -151,7 +151,7 @@ def test_a_table_of_another_run_is_refused(tmp_path):
     table = page.parent / "subjects.csv"
     table.write_text(table.read_text().replace("n_members", "members", 1))
     with pytest.raises(ValueError, match="of different runs"):
-        from volume_entropy.report_data import read_table
+        from volume_entropy.report.data import read_table
 
         read_table(page.parent, "subjects")
 

@@ -103,7 +103,7 @@ def test_only_plain_ids_pass(tmp_path_factory, name):
 def test_no_sample_takes_the_name_of_a_folder_of_the_study(table):
     """Every folder that a rule, or the end of a run, makes directly below `results` or `work`."""
     root = SCHEMA.parents[2]
-    code = [*root.glob("workflow/rules/*.smk"), root / "scripts/volume_entropy/runs.py"]
+    code = [*root.glob("workflow/rules/*.smk"), root / "scripts/volume_entropy/runs/ending.py"]
     text = "".join(path.read_text(encoding="utf-8") for path in code)
     folders = set(re.findall(r"\{(?:RESULTS|WORK|results)\}/([a-z]+)(?=[/\"])", text)) | {"report", "incomplete"}
     assert folders == set(STUDY_FOLDERS)

@@ -7,7 +7,7 @@ import pytest
 from snakemake import jobs, sourcecache
 from snakemake.io import flag
 from snakemake.scheduling.job_scheduler import JobScheduler
-from volume_entropy import scale
+from volume_entropy.runs import scale
 
 
 @pytest.fixture(autouse=True)

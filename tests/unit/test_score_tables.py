@@ -9,11 +9,11 @@ import reference_scores as oracle
 from cohorts import summary, write
 from volume_entropy.files import read_json, write_json
 from volume_entropy.labels import ignored_code
-from volume_entropy.report_scores import score_section
-from volume_entropy.score_files import as_json
-from volume_entropy.score_tables import aggregate_scores, over_samples
-from volume_entropy.scores import scores_of
-from volume_entropy.scoring import Reference, class_scores
+from volume_entropy.report.scores import score_section
+from volume_entropy.scoring.blocks import Reference, class_scores
+from volume_entropy.scoring.files import as_json
+from volume_entropy.scoring.scores import scores_of
+from volume_entropy.scoring.tables import aggregate_scores, over_samples
 from volume_entropy.tables import write_tables
 
 CLASSES = ["background", "csf", "gm", "wm"]

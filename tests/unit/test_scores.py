@@ -16,12 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sample_store import SHAPE, SampleStore, random_mask, region_members, softmax_members, with_empty_margin
 from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
-from volume_entropy.layout import Layout
-from volume_entropy.measure_store import open_measures
-from volume_entropy.score_files import Pool, as_json, from_json
-from volume_entropy.scores import harmonic_difference, scores_of
-from volume_entropy.scoring import Reference, class_scores
-from volume_entropy.sum_kernels import DROPPED_BITS
+from volume_entropy.kernels.sums import DROPPED_BITS
+from volume_entropy.scoring.blocks import Reference, class_scores
+from volume_entropy.scoring.files import Pool, as_json, from_json
+from volume_entropy.scoring.scores import harmonic_difference, scores_of
+from volume_entropy.stores.layout import Layout
+from volume_entropy.stores.measures import open_measures
 
 # Ranks are those of bins, a 2048th wide: their scores hang on the order within a bin, all others do not.
 RANKED = {"error_auroc": 5e-5, "error_auprc": 2e-4, "aurc": 2e-5, "eaurc": 2e-5}

@@ -9,8 +9,8 @@ import pytest
 import reference_scores as oracle
 from sample_store import SampleStore
 from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
-from volume_entropy.measure_store import open_measures
-from volume_entropy.sum_kernels import DROPPED_BITS
+from volume_entropy.kernels.sums import DROPPED_BITS
+from volume_entropy.stores.measures import open_measures
 
 TEMPLATES = Path(nilearn.__file__).parent / "datasets/data"
 

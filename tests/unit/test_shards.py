@@ -7,9 +7,9 @@ import pytest
 import zarr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from volume_entropy import shards
-from volume_entropy.layout import Layout
-from volume_entropy.shards import DamagedShardError, create_array, layout_of, open_array
+from volume_entropy.stores import shards
+from volume_entropy.stores.layout import Layout
+from volume_entropy.stores.shards import DamagedShardError, create_array, layout_of, open_array
 
 DTYPES = ("float32", "float16", "uint8", "uint16")
 LAYOUT = Layout((9, 11, 13), (2, 3, 4), (4, 6, 8))

@@ -7,7 +7,7 @@ import pytest
 from preset_runs import PRESETS, rejected, settings_of
 from producers import BRATS, describe, nnunet, nnunet_regions, probabilities
 from volume_entropy.config import read_preset
-from volume_entropy.discovery import discover
+from volume_entropy.discovery.search import discover
 from volume_entropy.errors import ConfigError
 from volume_entropy.presets import check_conventions
 from volume_entropy.samples import Sample, recipe, source_paths

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from volume_entropy.cuts import cut
-from volume_entropy.slices import SliceCounts, choose_slices, orientation_of, peak_slice, plane_of
+from volume_entropy.figures.cuts import cut
+from volume_entropy.figures.slices import SliceCounts, choose_slices, orientation_of, peak_slice, plane_of
 
 SHAPE = (5, 6, 7)
 PLANES = ("sagittal", "coronal", "axial")

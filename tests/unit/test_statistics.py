@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from reference_statistics import oracle
 from sample_store import AFFINE, SAMPLES, SHAPE, VOXEL, SampleStore, softmax_members
 from volume_entropy import measures
-from volume_entropy.layout import Layout
+from volume_entropy.stores.layout import Layout
 
 
 @pytest.mark.parametrize("name", SAMPLES)

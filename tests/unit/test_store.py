@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import zarr
 from volume_entropy.errors import Rejection
-from volume_entropy.layout import Layout
-from volume_entropy.store import (
+from volume_entropy.stores.layout import Layout
+from volume_entropy.stores.probabilities import (
     MeasureWriter,
     ProbabilityStore,
     ProbabilityWriter,

@@ -7,10 +7,10 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from volume_entropy.kernels.sums import N_ROLES
 from volume_entropy.measures import statistic_keys
 from volume_entropy.partials import Extremes, MemberCounts, RoleSums, SampleSums
 from volume_entropy.reductions import domain_counts, label_sums, measure_sums, roles
-from volume_entropy.sum_kernels import N_ROLES
 from volume_entropy.summary import Field, mean_dice, mean_of, quantile, summarise, variation
 
 SHAPE = (12, 25, 33)

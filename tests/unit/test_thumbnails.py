@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from PIL import Image
 from qc_sample import QC, SETTINGS, SHAPE, ball, has_colour
-from volume_entropy import views
 from volume_entropy.errors import Rejection
-from volume_entropy.figures import render_qc
-from volume_entropy.store import write_rejection
-from volume_entropy.thumbnails import HEIGHT, WIDTH
-from volume_entropy.tiles import INVALID, STATE_COLOURS, class_colours
+from volume_entropy.figures import views
+from volume_entropy.figures.qc import render_qc
+from volume_entropy.figures.thumbnails import HEIGHT, WIDTH
+from volume_entropy.figures.tiles import INVALID, STATE_COLOURS, class_colours
+from volume_entropy.stores.probabilities import write_rejection
 
 
 def thumbnail(sample: QC, *, image=True, **settings) -> np.ndarray:

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from volume_entropy.canvas import BACKGROUND, blank, colour_scale, png
-from volume_entropy.sheets import TILE_GAP, arrange
-from volume_entropy.slices import orientation_of, plane_of
-from volume_entropy.tiles import (
+from volume_entropy.figures.canvas import BACKGROUND, blank, colour_scale, png
+from volume_entropy.figures.sheets import TILE_GAP, arrange
+from volume_entropy.figures.slices import orientation_of, plane_of
+from volume_entropy.figures.tiles import (
     INVALID,
     OUTSIDE,
     OVER,

@@ -5,7 +5,7 @@ import pytest
 from reference_statistics import oracle
 from sample_store import SHAPE, SampleStore, region_members, softmax_members
 from volume_entropy.errors import Rejection
-from volume_entropy.measure_store import open_measures
+from volume_entropy.stores.measures import open_measures
 
 
 def logits():

@@ -16,7 +16,7 @@ sys.path.insert(0, str(CODE / "scripts"))
 
 from volume_entropy import __version__ as VERSION
 from volume_entropy import config as settings_of
-from volume_entropy import cluster, preflight, progress, runs, scale
+from volume_entropy.runs import cluster, ending, preflight, progress, scale
 from volume_entropy.errors import ConfigError
 from volume_entropy import memory as memory_of
 from volume_entropy.model_recipes import Model

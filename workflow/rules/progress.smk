@@ -7,9 +7,9 @@ def summarise(said):
     if workflow.dryrun or DISCOVERING or LISTING:
         return
     if VOLUMES:
-        runs.finish(RESULTS, SAMPLES, said)
+        ending.finish(RESULTS, SAMPLES, said)
     if IMAGES:
-        runs.finish_images(RESULTS, said)
+        ending.finish_images(RESULTS, said)
 
 
 if workflow.is_main_process:
@@ -24,6 +24,6 @@ onsuccess:
 onerror:
     if not DISCOVERING and VOLUMES:
         recipes = {sample: entropy_recipe(sample) for sample in SAMPLES}
-        runs.salvage(
+        ending.salvage(
             RESULTS, SAMPLES, recipes, CONFIG["group"], FIGURE_FORMAT, PROGRESS
         )

@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from ..canvas import ACCENT, MUTED, PLAIN, WARNING
-from ..charts import LETTER, SECOND, SERIES, chart, dress, legend, name_places, one_axes, shortened
+from ..figures.canvas import ACCENT, MUTED, PLAIN, WARNING
+from ..figures.charts import LETTER, SECOND, SERIES, chart, dress, legend, name_places, one_axes, shortened
 
 Rows = Sequence[Mapping[str, Any]]
 

@@ -139,7 +139,7 @@ def error_auroc(uncertainty: NDArray[Any], wrong: NDArray[np.bool_]) -> float | 
 
     None where there are no wrong, or no right ones. Equals `sklearn.metrics.roc_auc_score(wrong, uncertainty)`.
     """
-    from ..scores import auroc
+    from ..scoring.scores import auroc
 
     _, place = np.unique(uncertainty, return_inverse=True)
     right, bad = (np.bincount(place, weights=chosen).astype(int).tolist() for chosen in (~wrong, wrong))

@@ -60,8 +60,8 @@ def _draw(rows: Sequence[Mapping[str, Any]], path: PathLike, *, ylabel: str) -> 
     """Draw training and validation loss by epoch; rows with `epoch`, the two losses, and `best` for the kept epoch."""
     from matplotlib.ticker import MaxNLocator
 
-    from ..canvas import ACCENT, PLAIN
-    from ..charts import SECOND, chart, legend, one_axes, plain_numbers
+    from ..figures.canvas import ACCENT, PLAIN
+    from ..figures.charts import SECOND, chart, legend, one_axes, plain_numbers
 
     with chart(path, (5.6, 3.4)) as figure:
         axes = one_axes(figure, "Loss curves", xlabel="epoch", ylabel=ylabel)

@@ -57,8 +57,8 @@ def write_sweep(weights: Sequence[float], posteriors: Sequence[Path], prior: flo
     write_table(table.parent, table.stem, description, SWEEP_COLUMNS, last, {})
     from matplotlib.ticker import MaxNLocator
 
-    from ..canvas import PLAIN
-    from ..charts import SERIES, chart, legend, one_axes, plain_numbers
+    from ..figures.canvas import PLAIN
+    from ..figures.charts import SERIES, chart, legend, one_axes, plain_numbers
 
     with chart(figure, (7.2, 4.2)) as drawn:
         title = "Posterior by weight of the divergence: median, band 5 to 95 % of all weights"

@@ -16,7 +16,7 @@ from ..joblog import logger, phase, processed
 from ..labels import ignored_code, reference_codes, unlisted_code, whole_numbers
 from ..readers import read_volume
 from ..samples import sample_of
-from ..store import write_rejection
+from ..stores.probabilities import write_rejection
 from .curves import write_curves
 from .devices import choose_device
 from .networks import build_network, save_network

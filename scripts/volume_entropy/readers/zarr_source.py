@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..boxes import cells, overlap
 from ..errors import DataError
 from ..joblog import logger
+from ..stores.boxes import cells, overlap
 from .arrays import Roles, find_roles, roles_of, spooled_slabs, unplaced
 from .base import Geometry, Slab, times
 from .npz import KNOWN_ARRAYS

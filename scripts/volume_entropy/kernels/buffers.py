@@ -1,0 +1,131 @@
+"""Settings and room for the kernels: dtypes, tolerances and which arrays are wanted are decided here."""
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .entropy import SCRATCH, TILE, Scratch, Settings
+from .members import Members, Split
+from .outputs import Output
+
+# float32 sums of values that were rounded when they were stored: that must not decide what is valid.
+ROUNDING_SLACK = 1e-6
+# How far below 0 (and, for regions, above 1) a value may be where no tolerance of sums is given.
+VALUE_TOLERANCE = 0.01
+# A valid sum further from 1 than this times C counts as renormalised; softmax in float32 stays within.
+RENORMALISED_PER_CLASS = 1e-6
+# `measure_single` wants sums as near to 1.
+NEAR_ONE = 1 / 64
+_LARGEST_FLOAT = float(np.finfo(np.float32).max)
+_SMALLEST_NORMAL = float(np.finfo(np.float32).tiny)
+
+Floats = NDArray[np.float32]
+Halves = NDArray[np.uint16] | None
+
+
+def make_settings(
+    *, n_classes: int, kind: str, complement: bool, sum_tolerance: float | None, quantum: float, unit: str
+) -> Settings:
+    """What the kernels ask of a voxel.
+
+    Parameters
+    ----------
+    n_classes
+        With the complemented background; for `regions` the number of regions.
+    sum_tolerance
+        How far a sum may be from 1 and a value outside 0 to 1; None: any positive sum is divided out, values above 1
+        are fine, and those below 0 by up to 0.01 count as 0.
+    quantum
+        Step of the stored values, 0 for floats; C/2 steps are always tolerated.
+    """
+    # A header may state any step; float32 ends somewhere, and beyond it a value is infinite.
+    rounding = min(n_classes / 2 * quantum, _LARGEST_FLOAT / 2)
+    tolerance = max(VALUE_TOLERANCE if sum_tolerance is None else sum_tolerance, rounding) + ROUNDING_SLACK
+    value_high = sum_high = 1 + tolerance
+    sum_low = 0.0 if complement else 1 - tolerance
+    if kind == "regions":
+        sum_low, sum_high = -_LARGEST_FLOAT, _LARGEST_FLOAT
+    elif sum_tolerance is None:
+        value_high = sum_high = _LARGEST_FLOAT
+        sum_low = 0.0 if complement else _SMALLEST_NORMAL
+    scale = {"bit": 1.0, "nat": math.log(2.0)}[unit]
+    return Settings(
+        np.float32(-tolerance), np.float32(value_high), np.float32(sum_low), np.float32(sum_high),
+        np.float32(RENORMALISED_PER_CLASS * n_classes), np.float32(scale),
+        np.float32(top_entropy(n_classes, kind) * scale), np.int32(nothing_label(n_classes, kind)),
+    )  # fmt: skip
+
+
+def top_entropy(n_classes: int, kind: str) -> float:
+    """The highest entropy in bit: log2 C, or one bit a region."""
+    return float(n_classes) if kind == "regions" else math.log2(n_classes)
+
+
+def nothing_label(n_classes: int, kind: str) -> int:
+    """The label of voxels without a class."""
+    return 65535 if kind == "softmax" and n_classes > 254 else 255
+
+
+def is_near_one(settings: Settings, complement: bool) -> bool:
+    """Whether valid sums are so near to 1 that one member needs no pass to divide them out."""
+    low = 1.0 if complement else float(settings.sum_low)
+    return low >= 1 - NEAR_ONE and float(settings.sum_high) <= 1 + NEAR_ONE
+
+
+def rows_and_halves(p: NDArray[Any]) -> tuple[Floats, Halves]:
+    """What kernels take: (class, voxel) float32, contiguous; or room for a tile, and the bits of float16."""
+    if p.dtype == np.float16:
+        halves = np.ascontiguousarray(p, dtype=np.float16).view(np.uint16)
+        return np.empty((p.shape[0], TILE), np.float32), halves
+    return np.ascontiguousarray(p, dtype=np.float32), None
+
+
+def make_scratch() -> Scratch:
+    """Room for one tile."""
+    return Scratch(
+        np.empty(SCRATCH, np.float32), np.empty(TILE, np.int32), np.empty(TILE, np.uint8), np.empty(TILE, np.float32)
+    )
+
+
+def make_background(complement: bool) -> Floats | None:
+    """Room for one tile of a complemented background, if there is one."""
+    return np.empty(TILE, np.float32) if complement else None
+
+
+def make_members(n_voxels: int, n_classes: int) -> Members:
+    """The accumulators of members."""
+    entropy, entropy_lost, spread = np.zeros((3, n_voxels), np.float32)
+    return Members(
+        np.empty((n_classes, n_voxels), np.float32), spread, entropy, entropy_lost, np.zeros(n_voxels, np.uint8)
+    )
+
+
+def label_bits(n_classes: int, kind: str) -> int:
+    """Bits of a member's label in a word of votes."""
+    return 1 if kind == "regions" else max(1, (n_classes - 1).bit_length())
+
+
+def count_words(n_members: int, n_classes: int, kind: str) -> int:
+    """Words that hold the labels of all members of a voxel, of regions those of each."""
+    return -(-n_members // (32 // label_bits(n_classes, kind))) * (n_classes if kind == "regions" else 1)
+
+
+def make_split(n_voxels: int) -> Split:
+    """Room for the maps that members give."""
+    return Split(*np.empty((3, n_voxels), np.float32))
+
+
+def make_output(n_voxels: int, n_classes: int, kind: str, *, sums: bool) -> Output:
+    """Room for what the kernels write; `sums`: also for the sums by class."""
+    shape = (n_classes, n_voxels) if kind == "regions" else (n_voxels,)
+    wide = nothing_label(n_classes, kind) == 65535
+    return Output(
+        np.empty(n_voxels, np.float32),
+        np.empty(shape, np.uint16) if wide else np.empty(shape, np.uint8),
+        np.zeros(n_classes if sums else 0, np.int64),
+        np.zeros(3, np.int64),
+        np.array([np.inf, -np.inf, np.inf, -np.inf]),
+        np.zeros(-(-n_voxels // TILE), np.uint8),
+    )

@@ -1,0 +1,218 @@
+"""What numba kernels of samples with several members, kind `softmax`, do with a tile: add a member, finish, split.
+
+What is kept between members is the mean of each class and, a voxel, the spread around it (Welford's recurrences, so
+that members of equal bits leave the mean as it is and a spread of exactly 0), the sum of the members' entropies and
+each member's label in as many bits as the classes need.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .checks import classify, widen_extremes
+from .compilation import fma, inlined
+from .entropy import (
+    EMPTY,
+    FILLED,
+    INVALID,
+    LARGEST,
+    ONE,
+    PLOGP,
+    PLOGP_LOST,
+    REST,
+    REST_LOST,
+    UNEXPLAINED,
+    ZERO,
+    Floats,
+    Scratch,
+    Settings,
+    States,
+    accumulate,
+    add_background,
+    entropy_parts,
+    log2,
+)
+from .outputs import Output, write_entropy
+
+LOG2_E = np.float32(np.log2(np.e))
+_NONE, _EMPTY, _FILLED, _INVALID = np.int32(0), np.int32(EMPTY), np.int32(FILLED), np.int32(INVALID)
+_BOTH = np.int32(EMPTY | FILLED)
+
+Words = NDArray[np.uint32]
+
+
+class Members(NamedTuple):
+    """What is known of the members so far; all but `mean` start as 0.
+
+    Attributes
+    ----------
+    mean
+        (class, voxel) mean probability.
+    spread
+        (voxel,) Σ over members and classes of (p - mean)².
+    entropy, entropy_lost
+        (voxel,) sum of the members' entropies in bit, and what its rounding lost.
+    state
+        (voxel,) the bits of all members' states.
+    """
+
+    mean: Floats
+    spread: Floats
+    entropy: Floats
+    entropy_lost: Floats
+    state: States
+
+
+class Split(NamedTuple):
+    """(voxel,) maps that members give: the parts of the predictive entropy, and the variance."""
+
+    expected_entropy: Floats
+    mutual_information: Floats
+    variance: Floats
+
+
+@inlined
+def add_tile(
+    rows: Floats,
+    first: int,
+    n: int,
+    at: int,
+    member: int,
+    settings: Settings,
+    background: Floats | None,
+    scratch: Scratch,
+    members: Members,
+    output: Output,
+) -> bool | np.bool_:
+    """Add voxels `first` to `first + n` of a member's rows to the members' from `at` on; say whether they are odd."""
+    sums, weight = scratch.sums, scratch.weight[:n]
+    first_label = 0 if background is None else 1
+    accumulate(rows, first, n, first_label, sums, scratch.label)
+    finite = widen_extremes(n, sums, output.extremes)
+    if background is not None:
+        add_background(n, sums, scratch.label, background)
+    n_invalid = classify(n, settings, sums, scratch.state, output.counts)
+    spread, entropy = members.spread[at : at + n], members.entropy[at : at + n]
+    entropy_lost = members.entropy_lost[at : at + n]
+    if member == 0:
+        spread[:] = ZERO
+        entropy[:] = ZERO
+        entropy_lost[:] = ZERO
+    _add_entropy(sums, scratch.state, weight, entropy, entropy_lost, members.state[at : at + n])
+    share = ONE / np.float32(member + 1)
+    for c in range(rows.shape[0]):
+        _move_mean(rows[c][first : first + n], weight, share, members.mean[first_label + c][at : at + n], spread)
+    if background is not None:
+        _move_mean(background[:n], weight, share, members.mean[0][at : at + n], spread)
+    return n_invalid > 0 or not finite
+
+
+@inlined
+def _add_entropy(
+    sums: Floats, its_state: States, weight: Floats, entropy: Floats, entropy_lost: Floats, state: States
+) -> None:
+    """Add a member's entropy and state to the sums; fill `weight` with 1/Σp, 0 where it has no probabilities.
+
+    log2 Σp - (Σ p log2 p)/Σp for a Σp of any size, with the rounding of the quotient added back; the error grows with
+    the two logarithms that cancel, by 1e-7 · |log2 Σp| bit.
+    """
+    for v in range(weight.size):
+        largest, rest, plogp = sums[LARGEST + v], sums[REST + v], sums[PLOGP + v]
+        total = largest + rest
+        total_lost = ((largest - total) + rest) + sums[REST_LOST + v]
+        inverse = ONE / total
+        ratio = plogp * inverse
+        ratio_lost = fma(-ratio, total_lost, fma(-ratio, total, plogp) + sums[PLOGP_LOST + v]) * inverse
+        log_total = log2(total)
+        head = log_total - ratio
+        tail = fma(total_lost * inverse, LOG2_E, log_total - (head + ratio)) - ratio_lost
+        filled = np.int32(np.int32(its_state[v]) & _FILLED) != _NONE
+        mixed = filled & (rest > ZERO)
+        added = head if mixed else ZERO
+        before = entropy[v]
+        after = before + added
+        entropy_lost[v] += (added - (after - before)) + (tail if mixed else ZERO)
+        entropy[v] = after
+        weight[v] = inverse if filled else ZERO
+        state[v] |= its_state[v]
+
+
+@inlined
+def _move_mean(row: Floats, weight: Floats, share: np.float32, mean: Floats, spread: Floats) -> None:
+    """Move the mean by row · weight, whose share is 1/m, and the spread; a share of 1 starts the mean."""
+    if share == ONE:
+        for v in range(row.size):
+            p = row[v] * weight[v]
+            mean[v] = p if p > ZERO else ZERO
+    else:
+        for v in range(row.size):
+            p = row[v] * weight[v]
+            p = p if p > ZERO else ZERO
+            off = p - mean[v]
+            moved = fma(off, share, mean[v])
+            spread[v] = fma(off, p - moved, spread[v])
+            mean[v] = moved
+
+
+@inlined
+def finish_tile(
+    first: int, n: int, at: int, settings: Settings, scratch: Scratch, members: Members, output: Output
+) -> None:
+    """Write voxels `at` to `at + n` of entropy and segmentation from those of the members from `first` on.
+
+    A voxel that is empty in some members only becomes invalid.
+    """
+    state = members.state[first : first + n]
+    for v in range(n):
+        bits = np.int32(state[v])
+        state[v] = np.uint8(np.int32(bits | np.int32(UNEXPLAINED)) if np.int32(bits & _BOTH) == _BOTH else bits)
+    accumulate(members.mean, first, n, 0, scratch.sums, scratch.label)
+    write_entropy(
+        n, settings, scratch.sums, scratch.label, state, output.entropy[at : at + n], output.segmentation[at : at + n]
+    )
+
+
+@inlined
+def split_tile(
+    first: int,
+    n: int,
+    at: int,
+    n_members: int,
+    settings: Settings,
+    scratch: Scratch,
+    members: Members,
+    entropy: Floats,
+    split: Split,
+) -> None:
+    """Split the entropy of the mean into the mean of the entropies and the rest, which is 0 where members are equal."""
+    sums, scale = scratch.sums, settings.scale
+    # 1 / M as two float32: rounded to one of them, the share of every voxel would err the same way.
+    share = np.float32(1.0 / n_members)
+    share_lost = np.float32(1.0 / n_members - np.float64(share))
+    for v in range(n):
+        head, tail = entropy_parts(
+            sums[LARGEST + v], sums[REST + v], sums[REST_LOST + v], sums[PLOGP + v], sums[PLOGP_LOST + v]
+        )
+        spread, whole = members.spread[first + v], entropy[at + v]
+        total = members.entropy[first + v]
+        expected = total * share
+        lost = fma(total, share_lost, fma(total, share, -expected)) + members.entropy_lost[first + v] * share
+        information = ((head - expected) + (tail - lost)) * scale
+        information = information if information > ZERO else ZERO
+        information = information if information < whole else whole
+        information = information if spread > ZERO else ZERO
+        aleatoric = (expected + lost) * scale
+        aleatoric = aleatoric if aleatoric < whole else whole
+        aleatoric = aleatoric if information > ZERO else whole
+        bits = np.int32(members.state[first + v])
+        # `whole` is NaN where the voxel is invalid, 0 where it is empty.
+        keep = np.int32(bits & np.int32(_INVALID | _EMPTY)) == _NONE
+        # Into the accumulators, which are done with: with three more arrays, LLVM would not look for overlaps, and not
+        # vectorise.
+        sums[LARGEST + v] = aleatoric if keep else whole
+        sums[REST + v] = information if keep else whole
+        sums[PLOGP + v] = spread * share if keep else whole
+    split.expected_entropy[at : at + n] = sums[LARGEST : LARGEST + n]
+    split.mutual_information[at : at + n] = sums[REST : REST + n]
+    split.variance[at : at + n] = sums[PLOGP : PLOGP + n]

@@ -1,0 +1,1 @@
+"""Maps as files that other programs open: NIfTI and OME-Zarr, each with its provenance."""

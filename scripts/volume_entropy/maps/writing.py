@@ -1,0 +1,78 @@
+"""The maps of a sample, in every format that is asked for, each with its sidecar."""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from ..files import write_json
+from ..measures import MEASURES, map_suffix
+from ..stores.measures import MeasureStore
+from ..stores.probabilities import ProbabilityStore
+from .nifti import NiftiMap, highest_value, nifti_header
+from .ome import Channel, write_ome_maps
+from .provenance import map_sidecar
+
+Recipe = Mapping[str, Any]
+
+# Light, since viewers add channels up on black.
+COLOURS = {
+    "predictive_entropy": "F0E442",
+    "expected_entropy": "56B4E9",
+    "mutual_information": "E69F00",
+    "variance": "009E73",
+    "expected_pairwise_kl": "CC79A7",
+    "least_confidence": "D55E00",
+    "margin": "8DA0FF",
+    "variation_ratio": "B0B0B0",
+    "normalized_entropy": "FFFFFF",
+}
+
+
+def open_nifti_maps(
+    folder: Path, store: ProbabilityStore, recipe: Recipe, measures: Sequence[str], pool: Executor, files: ExitStack
+) -> dict[str, NiftiMap]:
+    """Create `<sample>_desc-<measure>_map.nii.gz` and its sidecar for each measure; `files` closes them."""
+    maps = {}
+    for measure in measures:
+        stem = f"{recipe['sample']}_desc-{map_suffix(measure)}_map"
+        unit = MEASURES[measure].unit_in(recipe["settings"]["unit"])
+        header = nifti_header(
+            store.geometry,
+            description=f"{measure} [{unit}]",
+            intent=MEASURES[measure].symbol,
+            highest=_highest(measure, store, recipe),
+        )
+        write_json(folder / f"{stem}.json", map_sidecar([measure], store, recipe))
+        maps[measure] = NiftiMap(files.enter_context((folder / f"{stem}.nii.gz").open("wb")), pool, header)
+    return maps
+
+
+def write_ome_image(
+    folder: Path,
+    measured: MeasureStore,
+    store: ProbabilityStore,
+    recipe: Recipe,
+    measures: Sequence[str],
+    pool: Executor,
+) -> None:
+    """Create `<sample>_maps.ome.zarr`, its channels the measures, and its sidecar."""
+    channels = []
+    for measure in measures:
+        unit = MEASURES[measure].unit_in(recipe["settings"]["unit"])
+        label = measure if unit == "1" else f"{measure} [{unit}]"
+        channels.append(Channel(measure, label, COLOURS[measure], _highest(measure, store, recipe)))
+    sample = recipe["sample"]
+    write_ome_maps(folder / f"{sample}_maps.ome.zarr", measured, channels, name=sample, pool=pool)
+    write_json(folder / f"{sample}_maps.json", map_sidecar(measures, store, recipe))
+
+
+def _highest(measure: str, store: ProbabilityStore, recipe: Recipe) -> float:
+    return highest_value(
+        measure,
+        unit=recipe["settings"]["unit"],
+        kind=store.kind,
+        n_classes=len(store.classes),
+        n_members=len(store.members),
+    )

@@ -1,0 +1,176 @@
+"""The methods text of the report page: definitions, settings, versions, sources, ready for a paper."""
+
+import platform
+from collections.abc import Iterable, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from .. import __version__
+from ..cohort import CRITERIA, FLAG_LIMIT, MIN_GROUP
+from ..measures import MEASURES, default_measures, statistics_of
+
+# What a number depends on, or what wrote a figure; the first is named apart.
+PACKAGES = ("numpy", "numba", "dask", "zarr", "nibabel", "snakemake")
+
+# By the first author's name and the year as they stand in `measures.MEASURES`.
+REFERENCES = {
+    "Shannon 1948": "Shannon CE. A mathematical theory of communication. Bell System Technical Journal 1948; "
+    "27: 379–423, 623–656.",
+    "Gal 2016": "Gal Y. Uncertainty in deep learning. PhD thesis, University of Cambridge, 2016.",
+    "Depeweg et al. 2018": "Depeweg S, Hernández-Lobato JM, Doshi-Velez F, Udluft S. Decomposition of uncertainty in "
+    "Bayesian deep learning for efficient and risk-sensitive learning. ICML 2018.",
+    "Houlsby et al. 2011": "Houlsby N, Huszár F, Ghahramani Z, Lengyel M. Bayesian active learning for classification "
+    "and preference learning. arXiv:1112.5745, 2011.",
+    "Malinin and Gales 2021": "Malinin A, Gales M. Uncertainty estimation in autoregressive structured prediction. "
+    "ICLR 2021.",
+    "Freeman 1965": "Freeman LC. Elementary applied statistics. Wiley, 1965.",
+    "Roy et al. 2019": "Roy AG, Conjeti S, Navab N, Wachinger C. Bayesian QuickNAT: model uncertainty in deep "
+    "whole-brain segmentation for structure-wise quality control. NeuroImage 2019; 195: 11–22.",
+    "Iglewicz and Hoaglin 1993": "Iglewicz B, Hoaglin DC. How to detect and handle outliers. ASQC Quality Press, 1993.",
+}
+
+
+def methods(
+    settings: Mapping[str, Any], *, group: str | None, n_members: int, citation: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """Collect what the methods section says.
+
+    Parameters
+    ----------
+    settings
+        Those that the cohort's numbers depend on, as in every summary's recipe.
+    group
+        The column within which samples were compared.
+    n_members
+        The highest number of members of a sample.
+    citation
+        The content of CITATION.cff; None leaves the citation to name and version.
+    """
+    kind, unit = settings["kind"], settings["unit"]
+    names = default_measures(n_members, settings["measures"], kind)
+    measures = [
+        {
+            "name": name.replace("_", " "),
+            "symbol": MEASURES[name].symbol,
+            "definition": MEASURES[name].definition_of(kind),
+            "unit": MEASURES[name].unit_in(unit),
+            "range": MEASURES[name].range_of(kind),
+            "source": MEASURES[name].source,
+        }
+        for name in names
+    ]
+    statistics = [
+        {
+            "name": statistic.name,
+            "description": statistic.description.format(measure="the measure"),
+            "unit": statistic.unit.format(unit="unit"),
+        }
+        for statistic in statistics_of("predictive_entropy")
+    ]
+    return {
+        "measures": measures,
+        "statistics": statistics,
+        "settings": {key: _plain(value) for key, value in settings.items() if key not in ("refuse", "maps")},
+        "sentences": _sentences(settings, n_members, group),
+        "versions": {"volume-entropy": __version__, "Python": platform.python_version(), **_versions(PACKAGES)},
+        "citation": cite(citation),
+        "references": _references(measure["source"] for measure in measures),
+    }
+
+
+def cite(citation: Mapping[str, Any] | None) -> str:
+    """Write the citation of this software from the content of CITATION.cff."""
+    if citation is None:
+        return f"volume-entropy, version {__version__}."
+    authors = ", ".join(
+        author.get("name") or f"{author['family-names']} {author['given-names']}" for author in citation["authors"]
+    )
+    released = str(citation.get("date-released", ""))[:4]
+    parts = [authors, f"{citation['title']} (version {citation['version']})", released, citation.get("doi", "")]
+    return ". ".join(part for part in parts if part) + "."
+
+
+def _sentences(settings: Mapping[str, Any], n_members: int, group: str | None) -> list[str]:
+    """Say what was done, in the order in which it was done."""
+    regions = settings["kind"] == "regions"
+    classes = settings["classes"]
+    listed = ", ".join(classes[:12]) + (f" and {len(classes) - 12} more" if len(classes) > 12 else "")
+    what = f"{len(classes)} overlapping regions (independent sigmoids)" if regions else f"{len(classes)} classes"
+    tolerance = settings["sum_tolerance"]
+    logarithm = "to base 2" if settings["unit"] == "bit" else "natural"
+    text = [
+        f"The uncertainty of the segmentations was measured voxel by voxel with volume-entropy {__version__}, from the "
+        f"probabilities of {what} ({listed}).",
+    ]
+    if n_members > 1:
+        text.append(
+            f"Up to {n_members} probability volumes (members) of a sample were combined; P is their mean, p that of "
+            "one member."
+        )
+    if settings["background"] == "complement":
+        text.append(
+            "The class background was completed as 1 − Σp, where that is positive, and the sum over classes divided "
+            "out."
+        )
+    elif not regions:
+        text.append("The sum over classes was divided out.")
+    if settings["content"] == "partial_volume":
+        text.append(
+            "The values are partial volumes: their entropy is that of a mixture of tissues in a voxel, and no "
+            "uncertainty of a model."
+        )
+    text.append(f"Entropies are in {settings['unit']}: the logarithm is {logarithm}, and 0·log 0 is 0.")
+    sums = "" if regions or tolerance is None else f", or whose sum was off 1 by more than {tolerance:g}"
+    text.append(
+        f"Voxels with values that are no probabilities{sums} were counted as invalid and left out; a sample in which "
+        f"more than {settings['max_invalid_fraction']:.4g} of the non-empty voxels were invalid was rejected."
+    )
+    background = settings["background_class"]
+    foreground = (
+        f"the domain's voxels whose predicted class is not {background}"
+        if not regions and background in classes
+        else "the domain's voxels in any region"
+        if regions
+        else "all of the domain"
+    )
+    text.append(
+        "Means were taken over the domain (the mask where there is one, less empty and invalid voxels); the "
+        f"foreground is {foreground}. A voxel counts as uncertain above {settings['threshold']:g} · log 2."
+    )
+    text.append("Sums over voxels are 64-bit integers in fixed point, so that no order of computation changes them.")
+    compared = [
+        f"the {criterion.words.format(place=criterion.places[0])}"
+        for criterion in CRITERIA
+        if n_members > 1 or criterion.measure == "predictive_entropy"
+    ]
+    within = f"within each group of equal {group}" if group is not None else "over the whole cohort"
+    text.append(
+        "Samples were ranked for review by their highest absolute robust z, (x − median) / (1.4826 · MAD), of "
+        f"{', '.join(compared)} and the predicted volume of each class, {within} of at least {MIN_GROUP} samples "
+        "(where the MAD is 0, 1.2533 · mean absolute deviation; Iglewicz and Hoaglin 1993), and flagged from "
+        f"{FLAG_LIMIT:g} on."
+    )
+    return text
+
+
+def _plain(value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    return str(value)
+
+
+def _versions(packages: Iterable[str]) -> dict[str, str]:
+    found = {}
+    for name in packages:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _references(sources: Iterable[str]) -> list[str]:
+    cited = "; ".join([*sources, "Iglewicz and Hoaglin 1993"])
+    return [text for key, text in REFERENCES.items() if key in cited]

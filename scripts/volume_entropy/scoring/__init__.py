@@ -1,0 +1,1 @@
+"""Probabilities and uncertainty held against a reference: counts of blocks, scores, tables."""
