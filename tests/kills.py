@@ -54,16 +54,21 @@ class Killer:
 
     def kill(self, n: int) -> Outcome:
         """Kill so many times, from nothing; then let the run end. AssertionError if its bytes are others."""
-        outcome = Outcome()
+        outcome, is_new = Outcome(), True
         self.study.wipe()
         while outcome.kills.total() < n:
-            victim = VICTIMS[outcome.kills.total() % len(VICTIMS)]
+            victim, started = VICTIMS[outcome.kills.total() % len(VICTIMS)], time.monotonic()
             if self.run_and_kill(self.random.uniform(1, self.seconds), victim):
                 outcome.kills[victim] += 1
-            else:
-                outcome.ends += 1
-                self.check()
-                self.study.wipe()
+                is_new = False
+                continue
+            if is_new:
+                # The machine has become faster than it was.
+                self.seconds = time.monotonic() - started
+            outcome.ends += 1
+            self.check()
+            self.study.wipe()
+            is_new = True
         run = self.study.run()
         assert run.code == 0, run.output
         self.check()
