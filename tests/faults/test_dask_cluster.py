@@ -25,7 +25,8 @@ LAYOUT = Layout(SHAPE, (5, 4, 6), (10, 8, 12))
 # A worker that is killed in its third block, after the shard of its first measure is written.
 KILLED = """
 import os, signal
-from volume_entropy import blocks, measure_store
+from volume_entropy import blocks
+from volume_entropy.stores import measures
 written = []
 def write(location, box, maps, *others):
     written.append(box)
@@ -35,7 +36,7 @@ def write(location, box, maps, *others):
         (location / first / ".c.0.0.0.unfinished").write_bytes(b"half")
         open(os.environ["KILLED_MARK"], "w").close()
         os.kill(os.getpid(), signal.SIGKILL)
-    return measure_store.write_measure_block(location, box, maps, *others)
+    return measures.write_measure_block(location, box, maps, *others)
 blocks.write_measure_block = write
 """
 

@@ -1,11 +1,15 @@
 """The log of a job says what it read, how long its phases took, what it cost; and why it failed."""
 
+import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from volume_entropy.joblog import logged_to, peak_memory_mib, phase, processed
+from volume_entropy.joblog import logged_to, phase, processed
+
+SCRIPTS = str(Path(__file__).parents[2] / "scripts")
 
 
 def lines_of(log: Path) -> list[str]:
@@ -39,8 +43,26 @@ def test_a_failure_is_in_the_log_with_its_traceback(tmp_path: Path) -> None:
     assert (sys.stdout, sys.stderr) == streams
 
 
-def test_peak_memory_is_that_of_this_process(tmp_path: Path) -> None:
-    before = peak_memory_mib()
+# A job's process, which a large one started: what it takes itself, in MiB.
+JOB = """
+from volume_entropy.joblog import peak_memory_mib
+before = peak_memory_mib()
+block = bytearray(2**28)
+block[::4096] = bytes(len(block[::4096]))
+print(before, peak_memory_mib())
+"""
+
+
+def test_peak_memory_is_that_of_this_process() -> None:
     block = bytearray(2**28)
     block[::4096] = bytes(len(block[::4096]))
-    assert before + 200 < peak_memory_mib() < before + 400
+    job = subprocess.run(
+        [sys.executable, "-c", JOB],
+        env={**os.environ, "PYTHONPATH": SCRIPTS},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    before, after = map(float, job.stdout.split())
+    assert before < 100
+    assert before + 200 < after < before + 400
