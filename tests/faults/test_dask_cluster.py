@@ -32,7 +32,7 @@ def write(location, box, maps, *others):
     written.append(box)
     if len(written) == 3:
         first = next(iter(maps))
-        measure_store.open_array(location / first).write(box, maps[first])
+        measures.open_array(location / first).write(box, maps[first])
         (location / first / ".c.0.0.0.unfinished").write_bytes(b"half")
         open(os.environ["KILLED_MARK"], "w").close()
         os.kill(os.getpid(), signal.SIGKILL)
