@@ -4,8 +4,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from volume_entropy.files import size_mib
 from volume_entropy.model_recipes import read_cohort
-from volume_entropy.runs.orphans import find_orphans, size_mib
+from volume_entropy.runs.orphans import find_orphans
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -5,7 +5,7 @@ import os
 import shutil
 import socket
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -71,6 +71,11 @@ def read_json(path: str | os.PathLike[str]) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ValueError(f"{os.fspath(path)} holds no JSON object")
     return content
+
+
+def size_mib(paths: Iterable[str | os.PathLike[str]]) -> float:
+    """MiB on the disk, of folders with all below them; what does not exist has none."""
+    return sum(fingerprint(path)[1] or 0 for path in paths) / 2**20
 
 
 def fingerprint(path: str | os.PathLike[str]) -> list[Any]:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from .files import fingerprint
+from .files import size_mib
 
 logger = logging.getLogger("volume_entropy")
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
@@ -91,6 +91,5 @@ def _listed(paths: list[str]) -> str:
     """The first path, how many more there are, and the size of all."""
     if not paths:
         return "nothing"
-    size = sum(fingerprint(path)[1] or 0 for path in paths) / 2**20
     more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
-    return f"{paths[0]}{more}, {size:.3g} MiB"
+    return f"{paths[0]}{more}, {size_mib(paths):.3g} MiB"

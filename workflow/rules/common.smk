@@ -31,9 +31,16 @@ from volume_entropy.samples import (
 
 scale.ease()
 
-# `snakemake discover` makes the samples table, so it runs where there is none. Only the command line tells that it was
-# asked for: Snakemake looks at its targets after it has read the rules. A job's process is given `discover:`.
-DISCOVERING = not {"discover", "discover:"}.isdisjoint(sys.argv)
+
+def asked_for(target):
+    """Whether a target stands on the command line: Snakemake looks at it only after it has read the rules. A job's
+    process is given `target:`.
+    """
+    return not {target, f"{target}:"}.isdisjoint(sys.argv)
+
+
+# `snakemake discover` makes the samples table, so it runs where there is none.
+DISCOVERING = asked_for("discover")
 
 try:
     CONFIG = settings_of.load_config(

@@ -1,5 +1,5 @@
 # What the main process says while it runs, and at its end: on the terminal, and in logs/progress.log.
-LISTING = not {"orphans", "orphans:"}.isdisjoint(sys.argv)
+LISTING = asked_for("orphans")
 
 
 def summarise(said):

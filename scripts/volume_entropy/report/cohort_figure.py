@@ -9,12 +9,11 @@ import os
 import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from ..files import write_text
 from .data import Table, plotted, read_table
+from .templating import template_environment
 
-TEMPLATES = Path(__file__).parent / "templates"
 WIDTH, LEFT, RIGHT = 780, 170, 24
 # Heights of a panel's title, of a row of marks, and of its axis.
 TITLE, ROW, AXIS = 34, 44, 40
@@ -63,19 +62,13 @@ def draw_cohort(tables: str | os.PathLike[str], figure: str | os.PathLike[str], 
     group
         The metadata column within which samples are compared; None: one row.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
     subjects, queue = read_table(tables, "subjects"), read_table(tables, "review_queue")
     flagged = {row["sample"] for row in queue.rows if row["flags"]}
     panels, top = [], 0
     for name in plotted(subjects):
         panels.append(_panel(subjects, name, group, flagged, top))
         top += panels[-1].height
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True, keep_trailing_newline=True,
-    )  # fmt: skip
-    text = environment.get_template("cohort.svg.j2").render(
+    text = template_environment().get_template("cohort.svg.j2").render(
         panels=panels, width=WIDTH, left=LEFT, right=WIDTH - RIGHT, title=TITLE, row=ROW, radius=RADIUS,
         n=len(subjects.rows), n_flagged=len(flagged), height=top + 46,
     )  # fmt: skip

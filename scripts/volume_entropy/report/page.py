@@ -21,12 +21,11 @@ from ..files import replaced_when_whole, write_text
 from ..joblog import phase
 from .data import Table, counts, measures_of, overview, page_data, read_table, span
 from .methods import methods
+from .templating import TEMPLATES, template_environment
 
 if TYPE_CHECKING:
-    from jinja2 import Environment
     from markupsafe import Markup
 
-TEMPLATES = Path(__file__).parent / "templates"
 # In the order in which the page loads them.
 SCRIPTS = (
     "vendor/plotly-basic.min.js",
@@ -126,7 +125,7 @@ def write_report(
     with phase("write the page"):
         data = page_data(subjects, queue, group=group, figure_format=figure_format)
         data["sections"] = _plots_of(sections)
-        environment = _environment()
+        environment = template_environment()
         html = environment.get_template("report.html.j2").render(
             data=data,
             counts=counts(subjects, queue, rejected),
@@ -163,7 +162,7 @@ def write_sections(
         In their order; their plots are left out.
     """
     html = (
-        _environment()
+        template_environment()
         .get_template("sections.html.j2")
         .render(
             title=title,
@@ -174,27 +173,6 @@ def write_sections(
         )
     )
     _write_page(page, html, assets, STYLES)
-
-
-def _environment() -> "Environment":
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    # The filter `tojson` escapes <, >, & and ', so that no text can end the script element.
-    environment.policies["json.dumps_kwargs"] = {
-        "ensure_ascii": False,
-        "allow_nan": False,
-        "separators": (",", ":"),
-    }
-    environment.filters["number"] = _number
-    return environment
 
 
 def _write_page(page: str | os.PathLike[str], html: str, assets: str | os.PathLike[str], files: Sequence[str]) -> None:
@@ -228,10 +206,3 @@ def _facts(subjects: Table, settings: Mapping[str, Any]) -> dict[str, str]:
         several: ", ".join(settings["classes"]),
         "members a sample": span(subjects.texts("n_members")),
     }
-
-
-def _number(value: float) -> str:
-    """Write a value for reading: four significant digits, thousands apart."""
-    if abs(value) >= 10_000:
-        return f"{value:,.0f}".replace(",", "\u2009")
-    return f"{value:.4g}"

@@ -3,8 +3,6 @@
 from collections.abc import Container
 from pathlib import Path
 
-from ..files import fingerprint
-
 # What makes a folder one of a sample: a file or store of its own in it.
 SIGNS = ("{sample}_summary.json", "{sample}_thumb.png", "measures.zarr", "probabilities.zarr")
 
@@ -31,8 +29,3 @@ def find_orphans(roots: list[Path], samples: Container[str]) -> dict[str, list[P
             if name not in samples and any((folder / sign.format(sample=name)).exists() for sign in SIGNS):
                 found.setdefault(name, []).append(folder)
     return dict(sorted(found.items()))
-
-
-def size_mib(folders: list[Path]) -> float:
-    """MiB on the disk."""
-    return sum(fingerprint(folder)[1] or 0 for folder in folders) / 2**20
