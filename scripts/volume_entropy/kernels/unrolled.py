@@ -55,6 +55,21 @@ def named_for(what: object) -> Callable[[Callable[..., Any]], Callable[..., Any]
     return rename
 
 
+@inlined
+def with_background(
+    largest: np.float32, rest: np.float32, lost: np.float32, plogp: np.float32, label: np.int32
+) -> tuple[np.float32, np.float32, np.float32, np.float32, np.int32]:
+    """What is known of a voxel's stored classes, with class 0 before them: max(0, 1 - Σp), returned first."""
+    gap = ONE - largest
+    b = (gap - rest) + (((ONE - gap) - largest) - lost)
+    b = ZERO if b < ZERO else b
+    is_larger = b >= largest
+    rest += largest if is_larger else b
+    label = _NONE if is_larger else np.int32(label + np.int32(1))
+    largest = b if is_larger else largest
+    return b, largest, rest, fma(b, log2(b), plogp), label
+
+
 @lru_cache
 def make_unrolled(n_rows: int) -> Callable[..., None]:
     """A `measure_single` for this number of stored classes: too few for their sums to need compensation."""
@@ -103,14 +118,7 @@ def make_unrolled(n_rows: int) -> Callable[..., None]:
             bits = np.float32(largest + rest).view(np.int32)
             sum_low, sum_high = min(sum_low, MOST if bits == _NONE else bits), max(sum_high, bits)
             if background is not None:
-                gap = ONE - largest
-                b = (gap - rest) + (((ONE - gap) - largest) - lost)
-                b = ZERO if b < ZERO else b
-                background[v] = b
-                rest += largest if b >= largest else b
-                label = _NONE if b >= largest else np.int32(label + np.int32(1))
-                largest = b if b >= largest else largest
-                plogp = fma(b, log2(b), plogp)
+                background[v], largest, rest, plogp, label = with_background(largest, rest, lost, plogp, label)
             bits = state_of(smallest, largest, largest + rest, settings)
             head, tail = entropy_parts(largest, rest, ZERO, plogp, ZERO)
             entropy[v] = value_of(head, tail, bits, settings)
