@@ -1,6 +1,5 @@
 """Chunk shapes and codecs: the table from which the store's were chosen."""
 
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -36,7 +35,7 @@ def run(quick: bool) -> dict[str, Any]:
     repeats = 1 if quick else 3
     codecs = [{"codec": name, **_codec(p, *how, repeats)} for name, how in CODECS.items()]
     print(table(f"Codecs on {path.name}, chunks of one class and 64³ voxels, one thread", codecs))
-    with tempfile.TemporaryDirectory(dir=volumes.FOLDER.parent) as folder:
+    with volumes.scratch() as folder:
         chunks = [{"chunk": f"{edge}³", **_chunk(p, edge, Path(folder), repeats)} for edge in CHUNKS]
     print(table("Chunks of a store, lz4 and byte shuffle, one thread", chunks))
     return {"codecs": codecs, "chunks": chunks}

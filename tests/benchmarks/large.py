@@ -2,7 +2,6 @@
 
 import shutil
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ def run(quick: bool) -> dict[str, Any]:
     sizes = (100_000_000, 200_000_000) if quick else (8_000_000_000, 16_000_000_000)
     rows: list[dict[str, Any]] = []
     for n_bytes in sizes:
-        with tempfile.TemporaryDirectory(dir=volumes.FOLDER.parent) as place:
+        with volumes.scratch() as place:
             folder = Path(place)
             source = volumes.uncompressed(n_bytes, folder)
             make_recipe(folder, str(source), classes=["background", "vessel"])

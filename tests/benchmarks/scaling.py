@@ -5,7 +5,6 @@ The two cores of a machine may share their execution units, so that two processe
 
 import re
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ PHASES = re.compile(r"(first|second) pass.*: ([\d.]+) s")
 
 def run(quick: bool) -> dict[str, Any]:
     """Measure whole jobs, and what of them runs in threads: the passes over blocks and slabs."""
-    with tempfile.TemporaryDirectory(dir=volumes.FOLDER.parent) as place:
+    with volumes.scratch() as place:
         folder = Path(place)
         source, n_classes = (volumes.structures(64, 5), 5) if quick else (volumes.structures(), 33)
         make_recipe(folder, str(source), classes=[f"class {index}" for index in range(n_classes)])

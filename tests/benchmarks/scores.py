@@ -1,7 +1,6 @@
 """What a reference costs a sample: convert and compute_entropy with one and without, on the same probabilities."""
 
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ def run(quick: bool) -> dict[str, Any]:
     """Measure the real brain, most of which is certain, and a volume in which no voxel is."""
     found, repeats = {}, 1 if quick else 5
     volumes.FOLDER.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=volumes.FOLDER.parent) as folder:
+    with volumes.scratch() as folder:
         edge = 32 if quick else 206
         sources = {f"{edge}³, uncertain everywhere": volumes.passes(1, edge).as_posix().replace("{member}", "0")}
         if not quick:

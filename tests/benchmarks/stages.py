@@ -1,7 +1,6 @@
 """What a sample costs, stage by stage, with start-up and figure, against the tutorial as a script on the same file."""
 
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ TARGETS = {"4 classes, 1 mm, 139 MB": (0.65, 0.25), "33 classes, 160³, 541 MB":
 
 def run(quick: bool) -> dict[str, Any]:
     """Measure each sample; give its costs and ratios."""
-    with tempfile.TemporaryDirectory(dir=volumes.FOLDER.parent) as folder:
+    with volumes.scratch() as folder:
         small = volumes.structures(64, 5)
         names = [f"class {index}" for index in range(33)]
         samples = {"5 classes, 64³": (small, names[:5])} if quick else {

@@ -1,6 +1,7 @@
 """The volumes that are measured, made once and kept in `data/benchmarks`."""
 
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,12 @@ import numpy as np
 from .measuring import ROOT
 
 FOLDER = ROOT / "data/benchmarks"
+
+
+def scratch() -> tempfile.TemporaryDirectory[str]:
+    """A folder for what a benchmark writes, on the disk that has its volumes; gone at the end of a `with`."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    return tempfile.TemporaryDirectory(dir=FOLDER.parent)
 
 
 def brain() -> Path:
