@@ -7,13 +7,9 @@
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Any
-
-# As in the jobs: Snakemake sets it for those of one thread, and the script of compute_entropy for itself.
-os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 
 def make_recipe(
@@ -23,9 +19,10 @@ def make_recipe(
     classes: list[str],
     n_members: int = 1,
     reference: str | None = None,
+    image: str | None = None,
     **settings: Any,
 ) -> Path:
-    """Write what Snakemake would pass to the jobs of a sample; the figure has no image."""
+    """Write what Snakemake would pass to the jobs of a sample."""
     from volume_entropy.config import REVISION, conversion_settings, entropy_settings, load_config
     from volume_entropy.samples import Sample, recipe, source_paths, used_settings
 
@@ -33,7 +30,7 @@ def make_recipe(
     config = {"probabilities": {"classes": classes, "members": n_members if n_members > 1 else None, **settings}}
     config = load_config(config, root / "workflow/schemas/config.schema.yaml", root / "workflow/presets")
     conversion = conversion_settings(config)
-    sample = Sample("sub-01", probabilities, None, None, reference, {})
+    sample = Sample("sub-01", probabilities, image, None, reference, {})
     made = recipe(sample, source_paths(sample, conversion), conversion, REVISION)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "sample.json"
@@ -71,7 +68,8 @@ def run(stage: str, folder: Path, output: Path, threads: int) -> None:
         from volume_entropy.figures.qc import render_qc
 
         measures, summary = output / "measures.zarr", output / "summary.json"
-        render_qc(measures, summary, None, output / "qc.png", sample="sub-01", settings=given["figures"])
+        image, figures, thumbnail = given["entropy"]["paths"]["image"], given["figures"], output / "thumbnail.png"
+        render_qc(measures, summary, image, output / "qc.png", sample="sub-01", settings=figures, thumbnail=thumbnail)
 
 
 def main() -> None:

@@ -8,9 +8,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from qc_sample import texts_of
 from volume_entropy.classification import charts
-from volume_entropy.figures.canvas import plain_style
-from volume_entropy.figures.charts import name_places, one_axes, plain_numbers, shortened
-from volume_entropy.figures.scores import score_page
+from volume_entropy.figures.charts import chart, name_places, one_axes, plain_numbers, plain_style
+from volume_entropy.figures.lettering import shortened
+from volume_entropy.figures.scores import draw_scores
 from volume_entropy.partials import DROPPED_BITS
 from volume_entropy.scoring.blocks import ScoreSums
 
@@ -75,8 +75,8 @@ def scored(right, wrong):
 @pytest.mark.parametrize("n", [3, 12])
 def test_scores_of_regions_are_named_once_and_numbered_plainly(tmp_path, n):
     names = [f"family/of/long/names/of/regions/{i}" for i in range(n)]
-    with plain_style():
-        score_page("sub-01", [scored(90, 10)] * n, names, "regions", "bit").save(tmp_path / "scores.svg", "svg")
+    with chart(tmp_path / "scores.svg", (15, 5.6), "svg") as figure:
+        draw_scores(figure, "sub-01", [scored(90, 10)] * n, names, "regions", "bit")
     texts = texts_of((tmp_path / "scores.svg").read_bytes())
     assert not [text for text in texts if "$" in text or "math" in text]
     assert [text for text in texts if text.startswith("family")] == [shortened(name, 24) for name in names[:8]]

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from qc_sample import QC, SHAPE, ball
 from volume_entropy.figures import views
-from volume_entropy.figures.cuts import cut, steps_of
+from volume_entropy.figures.cuts import Cuts, cut, steps_of
 from volume_entropy.figures.sheets import MOSAIC_PIXELS, SHEET_PIXELS, arrange
 from volume_entropy.figures.slices import MOST_SLICES, choose_slices, orientation_of, plane_of
 from volume_entropy.figures.tiles import INVALID, OUTSIDE, OVER, TOP
@@ -51,6 +51,21 @@ def test_voxels_are_read_as_one_by_their_mean_or_their_middle(shape, steps, name
     assert stack.dtype == (np.float32 if mean and steps != (1, 1, 1) else np.uint8)
     expected = [coarse(volume, steps, name, index, mean=mean) for index in indices]
     np.testing.assert_allclose(stack, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("mean", [True, False])
+@pytest.mark.parametrize("indices", [[2], range(6)])
+def test_values_are_coded_once_before_they_are_averaged(indices, mean):
+    volume = np.random.default_rng(5).integers(0, 9, (6, 8, 10)).astype(np.float32)
+    chosen = {name: list(indices) for name in PLANES}
+    planes = [plane_of(name, orientation_of(np.eye(4)), volume.shape) for name in PLANES]
+    cuts = Cuts(volume.shape, planes, chosen, (2, 1, 2), mean=mean, coded=lambda values: (values**2).astype(np.uint8))
+    for z in (0, 3):
+        cuts.add(z, volume[z : z + 3])
+    for name, stack in cuts.stacks().items():
+        assert stack.dtype == (np.float32 if mean else np.uint8)
+        expected = [coarse(volume**2, (2, 1, 2), name, index, mean=mean) for index in indices]
+        np.testing.assert_allclose(stack, expected, rtol=1e-5)
 
 
 @settings(max_examples=60, deadline=None)

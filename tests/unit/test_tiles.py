@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from volume_entropy.figures.canvas import BACKGROUND, blank, colour_scale, png
+from volume_entropy.figures.canvas import BACKGROUND, blank
+from volume_entropy.figures.magma import colour_scale
+from volume_entropy.figures.raster import png
 from volume_entropy.figures.sheets import TILE_GAP, arrange
 from volume_entropy.figures.slices import orientation_of, plane_of
 from volume_entropy.figures.tiles import (
@@ -168,7 +170,7 @@ def test_a_1_mm_brain_is_shown_voxel_by_pixel_on_a_wide_sheet():
 
 def test_a_png_file_holds_the_pixels():
     pixels = blank(300, 7)
-    assert tuple(pixels[0, 0]) == (*BACKGROUND, 255)
+    assert tuple(pixels[0, 0]) == BACKGROUND
     pixels[..., :3] = np.random.default_rng(3).integers(0, 256, (300, 7, 3))
     image = Image.open(io.BytesIO(png(pixels, 150)))
     image.load()

@@ -9,7 +9,8 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from ..figures.canvas import ACCENT, MUTED, PLAIN, WARNING
-from ..figures.charts import LETTER, SECOND, SERIES, chart, dress, legend, name_places, one_axes, shortened
+from ..figures.charts import LETTER, SECOND, SERIES, chart, dress, legend, name_places, one_axes
+from ..figures.lettering import shortened
 
 Rows = Sequence[Mapping[str, Any]]
 

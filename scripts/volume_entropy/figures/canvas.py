@@ -1,86 +1,50 @@
-"""A page of pixels with vector text on it, written as PNG or SVG; the same content is the same bytes."""
+"""A page of pixels with text and shapes on it, written as PNG or SVG; the same content is the same bytes."""
 
 import os
-import struct
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Literal
 
-import matplotlib
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.cm import ScalarMappable
-from matplotlib.colorbar import Colorbar
-from matplotlib.colors import Colormap, ListedColormap, Normalize
-from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
-from matplotlib.patches import Rectangle
-from numpy.typing import NDArray
 
 from ..files import replaced_when_whole
-from .tiles import COLOUR_MAP, TOP, Colour
+from .lettering import Weight, printable, text_width
+from .marks import Align, Fill, Frame, Mark, Polygon, Text
+from .raster import drawn, png
+from .tiles import Bytes, Colour
 
-BACKGROUND = (14, 15, 18)
+BACKGROUND: Colour = (14, 15, 18)
 PLAIN, MUTED, ACCENT, WARNING = "#e9ebee", "#a3a9b3", "#ffc14d", "#ff8078"
-PNG_ROWS = 256
-# Text stays text, in SVG as well, and a `$` in it is one.
-STYLE: dict[str, Any] = {
-    "font.family": ["sans-serif"],
-    "font.sans-serif": ["DejaVu Sans"],
-    "svg.fonttype": "none",
-    "svg.hashsalt": "volume-entropy",
-    "text.parse_math": False,
-}
+# Of the size of text: how far its letters reach above and below the baseline, and how far below the top, the middle
+# or the bottom of a line the baseline is.
+ASCENT, DESCENT = 0.76, 0.24
+BASELINES = {"top": ASCENT, "center": (ASCENT - DESCENT) / 2, "bottom": -DESCENT}
+# Of a colour bar for which there are values beyond: its length against that with its arrow.
+BEFORE_ARROW = 1 / 1.05
 
 
-@contextmanager
-def plain_style() -> Iterator[None]:
-    """Matplotlib's defaults and `STYLE`, whatever the user's matplotlibrc says."""
-    style: Any = {key: value for key, value in matplotlib.rcParamsDefault.items() if key != "backend"}
-    style.update(STYLE)
-    with matplotlib.rc_context(style):
-        yield
-
-
-def blank(height: int, width: int) -> NDArray[np.uint8]:
-    """Make pixels `(height, width, 4)` of the background's colour."""
-    pixels = np.empty((height, width, 4), np.uint8)
-    pixels[:] = (*BACKGROUND, 255)
-    return pixels
-
-
-class _Pixels(AxesImage):
-    """An image of exactly the page's pixels: resampling it would cost twenty times its drawing, for the same bytes."""
-
-    def make_image(self, renderer: Any, magnification: float = 1.0, unsampled: bool = False) -> Any:
-        if unsampled:
-            return super().make_image(renderer, magnification, unsampled)
-        pixels: Any = self.get_array()
-        return pixels[::-1], 0, 0, None
+def blank(height: int, width: int) -> Bytes:
+    """Make pixels `(height, width, 3)` of the background's colour."""
+    rows = np.empty((height, width * 3), np.uint8)
+    # Row by row takes a tenth of the time of pixel by pixel.
+    rows[:] = np.frombuffer(bytes(BACKGROUND) * width, np.uint8)
+    return rows.reshape(height, width, 3)
 
 
 class Page:
-    """A page whose coordinates are pixels from its top left; make, fill and save it inside `plain_style`.
+    """A page whose coordinates are pixels from its top left.
 
     Parameters
     ----------
     pixels
-        `(height, width, 4)` bytes, opaque, as `blank` makes them.
+        `(height, width, 3)` bytes, as `blank` makes them; colour bars are painted into them.
     dpi
         Pixels an inch, by which points of text become pixels.
     """
 
-    def __init__(self, pixels: NDArray[np.uint8], dpi: float) -> None:
-        self.height, self.width = pixels.shape[:2]
+    def __init__(self, pixels: Bytes, dpi: float) -> None:
+        self.height, self.width, _ = pixels.shape
         self.dpi = dpi
-        self.figure = Figure(figsize=(self.width / dpi, self.height / dpi), dpi=dpi)
-        self.axes = self.figure.add_axes((0, 0, 1, 1))
-        self.axes.set_axis_off()
-        self.axes.set(xlim=(0, self.width), ylim=(self.height, 0))
-        image = _Pixels(self.axes, interpolation="none", extent=(0, self.width, self.height, 0))
-        image.set_data(pixels)
-        self.axes.add_artist(image)
+        self._pixels = pixels
+        self._marks: list[Mark] = []
 
     def text(
         self,
@@ -90,109 +54,83 @@ class Page:
         *,
         points: float = 8.5,
         colour: str = PLAIN,
-        weight: Literal["normal", "bold"] = "normal",
-        align: Literal["left", "center", "right"] = "left",
-        vertical: Literal["top", "center", "bottom", "baseline"] = "top",
+        weight: Weight = "normal",
+        align: Align = "left",
+        vertical: Literal["top", "center", "bottom"] = "top",
         plate: bool = False,
     ) -> None:
         """Write text at a point; `plate` puts it on a dark plate, to be read on any image."""
-        box = {"facecolor": (0, 0, 0, 0.55), "edgecolor": "none", "pad": 1.0} if plate else None
-        self.axes.text(
-            x, y, text, fontsize=points, color=colour, fontweight=weight, ha=align, va=vertical, bbox=box, zorder=3
-        )
+        size = points * self.dpi / 72
+        baseline = y + BASELINES[vertical] * size
+        if plate:
+            width, pad = text_width(text, points, self.dpi, weight), self.dpi / 72
+            left = x - {"left": 0.0, "center": 0.5, "right": 1.0}[align] * width
+            box = (left - pad, baseline - ASCENT * size - pad, width + 2 * pad, (ASCENT + DESCENT) * size + 2 * pad)
+            self._marks.append(Fill(*_whole(box), (0, 0, 0), opacity=0.55))
+        self._marks.append(Text(x, baseline, printable(text), size, _rgb(colour), weight, align))
 
     def frame(self, x: float, y: float, width: float, height: float, colour: str) -> None:
-        """Draw a thin frame around a box."""
-        line = 1.2 * 72 / 100
-        self.axes.add_patch(Rectangle((x, y), width, height, fill=False, edgecolor=colour, linewidth=line, zorder=2))
+        """Draw a thin frame just inside a box."""
+        line = max(1, round(1.2 * self.dpi / 100))
+        self._marks.append(Frame(*_whole((x, y, width, height)), _rgb(colour), line))
 
-    def swatch(self, x: float, y: float, width: float, height: float, colour: Colour | str) -> None:
+    def fill(self, x: float, y: float, width: float, height: float, colour: str) -> None:
         """Fill a box with one colour."""
-        face = colour if isinstance(colour, str) else _shares(colour)
-        self.axes.add_patch(Rectangle((x, y), width, height, facecolor=face, edgecolor=MUTED, linewidth=0.4, zorder=2))
+        self._marks.append(Fill(*_whole((x, y, width, height)), _rgb(colour)))
+
+    def swatch(self, x: float, y: float, width: float, height: float, colour: Colour) -> None:
+        """Show a colour in a box with an edge, that it be seen on any ground."""
+        box = _whole((x, y, width, height))
+        self._marks += [Fill(*box, colour), Frame(*box, _rgb(MUTED), 1)]
 
     def colour_bar(
-        self,
-        box: tuple[float, float, float, float],
-        scale: NDArray[np.uint8],
-        top: float,
-        label: str,
-        *,
-        over: Colour | None,
+        self, box: tuple[float, float, float, float], scale: Bytes, top: float, label: str, *, over: Colour | None
     ) -> None:
         """Draw a colour bar 0 … `top` in `box` (x, y, width, height), its label above and its ticks below.
 
-        `over`: the colour of values beyond, shown as an arrow; None if there are none.
+        `scale`: its colours `(n, 3)`. `over`: the colour of values beyond, shown as an arrow; None if there are none.
         """
-        x, y, width, height = box
-        colours: Colormap = ListedColormap(scale / 255.0)
+        x, y, width, height = _whole(box)
+        length = width if over is None else round(width * BEFORE_ARROW)
+        places = np.arange(length) * len(scale) // length
+        self._pixels[y : y + height, x : x + length] = scale[places]
+        self._marks.append(Frame(x, y, length, height, _rgb(MUTED), 1))
         if over is not None:
-            colours = colours.with_extremes(over=_shares(over))
-        axes = self.figure.add_axes(
-            (x / self.width, 1 - (y + height) / self.height, width / self.width, height / self.height)
-        )
-        mappable = ScalarMappable(Normalize(0, top), colours)
-        bar = Colorbar(axes, mappable, orientation="horizontal", extend="neither" if over is None else "max")
-        ticks = _ticks(top)
-        bar.set_ticks(ticks, labels=[f"{tick:.3g}" for tick in ticks])
-        axes.tick_params(labelsize=8, colors=MUTED, length=2, width=0.6, pad=1.5)
-        bar.outline.set(edgecolor=MUTED, linewidth=0.5)
+            corners = ((x + length, y), (x + width, y + height / 2), (x + length, y + height))
+            self._marks.append(Polygon(corners, over))
+        point = self.dpi / 72
+        for tick in _ticks(top):
+            place = x + round((length - 1) * tick / top)
+            self.fill(place, y + height, 1, 2 * point, MUTED)
+            label_top = y + height + 3.5 * point
+            self.text(place + 0.5, label_top, f"{tick:.3g}", points=8, colour=MUTED, align="center")
         self.text(x, y - 4 * self.dpi / 100, label, points=8.5, vertical="bottom")
 
     def save(self, path: str | os.PathLike[str], kind: Literal["png", "svg"]) -> None:
         """Write the page whole or not at all, without dates or versions."""
+        if kind == "svg":
+            from .vector import svg
+
+            content = svg(self._pixels, self._marks, self.dpi)
+        else:
+            content = png(drawn(self._pixels, self._marks), self.dpi)
         with replaced_when_whole(path) as temporary:
-            if kind == "svg":
-                from matplotlib.backends.backend_svg import FigureCanvasSVG
-
-                self.figure.set_facecolor(_shares(BACKGROUND))
-                metadata = {"Date": None, "Creator": "volume-entropy"}
-                svg: Any = FigureCanvasSVG(self.figure)
-                svg.print_svg(os.fspath(temporary), metadata=metadata)
-            else:
-                canvas: Any = FigureCanvasAgg(self.figure)
-                canvas.draw()
-                temporary.write_bytes(png(np.asarray(canvas.buffer_rgba()), self.dpi))
+            temporary.write_bytes(content)
 
 
-def _shares(colour: Colour) -> tuple[float, float, float]:
-    red, green, blue = colour
-    return red / 255, green / 255, blue / 255
+def _whole(box: tuple[float, float, float, float]) -> tuple[int, int, int, int]:
+    """Move the edges of a box (x, y, width, height) to whole pixels, one apart at least."""
+    x, y, width, height = box
+    left, top = round(x), round(y)
+    return left, top, max(1, round(x + width) - left), max(1, round(y + height) - top)
+
+
+def _rgb(colour: str) -> Colour:
+    red, green, blue = bytes.fromhex(colour[1:])
+    return red, green, blue
 
 
 def _ticks(top: float) -> list[float]:
     """Give at most six places on a scale 0 … `top`: round ones, and its end."""
     step = next((step for step in (0.1, 0.2, 0.25) if top / step <= 5), 0.5)
     return [*(i * step for i in range(6) if i * step < top - 0.6 * step), top]
-
-
-def png(pixels: NDArray[np.uint8], dpi: float) -> bytes:
-    """Encode `(height, width, 4)` opaque bytes as a PNG file without transparency.
-
-    Unfiltered rows and zlib's level 1 make a brain's sheet in half the time of Pillow at level 1, and a tenth smaller;
-    isal would need a sixth of that, but its bytes may differ from CPU to CPU.
-    """
-    height, width, _ = pixels.shape
-    compressor, parts = zlib.compressobj(1), []
-    for start in range(0, height, PNG_ROWS):
-        rows = pixels[start : start + PNG_ROWS, :, :3]
-        unfiltered = np.zeros((len(rows), 1 + width * 3), np.uint8)
-        unfiltered[:, 1:] = rows.reshape(len(rows), -1)
-        parts.append(compressor.compress(unfiltered.data))
-    per_metre = round(dpi / 0.0254)
-    chunks = (
-        (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)),
-        (b"pHYs", struct.pack(">IIB", per_metre, per_metre, 1)),
-        (b"IDAT", b"".join(parts) + compressor.flush()),
-        (b"IEND", b""),
-    )
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(content, zlib.crc32(name)))
-        for name, content in chunks
-    )
-
-
-def colour_scale() -> NDArray[np.uint8]:
-    """Give the colours `(TOP + 1, 3)` of a heat map's codes: perceptually even, dark to light."""
-    colours = matplotlib.colormaps[COLOUR_MAP](np.linspace(0, 1, TOP + 1), bytes=True)
-    return np.ascontiguousarray(colours[:, :3])

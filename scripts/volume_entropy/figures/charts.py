@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
+import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
@@ -14,7 +15,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from ..files import replaced_when_whole
-from .canvas import ACCENT, BACKGROUND, MUTED, PLAIN, WARNING, plain_style, png
+from .canvas import ACCENT, BACKGROUND, MUTED, PLAIN, WARNING
+from .lettering import shortened
+from .raster import png
 
 DPI = 150
 SECOND = "#6fb7ff"
@@ -23,16 +26,46 @@ LETTER, LINE, LONGEST = 0.066, 0.13, 24
 SERIES = (ACCENT, SECOND, "#9fd86b", WARNING, "#c8a2ff", MUTED)
 
 
+# Text stays text, in SVG as well, and a `$` in it is one.
+STYLE: dict[str, Any] = {
+    "font.family": ["sans-serif"],
+    "font.sans-serif": ["DejaVu Sans"],
+    "svg.fonttype": "none",
+    "svg.hashsalt": "volume-entropy",
+    "text.parse_math": False,
+}
+
+
 @contextmanager
-def chart(path: str | os.PathLike[str], size: tuple[float, float]) -> Iterator[Figure]:
-    """A figure in the style of all figures, written whole at the end; the same rows are the same bytes."""
+def plain_style() -> Iterator[None]:
+    """Matplotlib's defaults and `STYLE`, whatever the user's matplotlibrc says."""
+    style: Any = {key: value for key, value in matplotlib.rcParamsDefault.items() if key != "backend"}
+    style.update(STYLE)
+    with matplotlib.rc_context(style):
+        yield
+
+
+@contextmanager
+def chart(
+    path: str | os.PathLike[str], size: tuple[float, float], kind: Literal["png", "svg"] = "png", *, dpi: float = DPI
+) -> Iterator[Figure]:
+    """Give a figure of `size` inches in the style of all figures; it is written whole at the end, without dates.
+
+    The same content is the same bytes.
+    """
     with plain_style():
-        figure = Figure(figsize=size, dpi=DPI, facecolor=_shares(BACKGROUND))
+        figure = Figure(figsize=size, dpi=dpi, facecolor=_shares(BACKGROUND))
         yield figure
-        canvas: Any = FigureCanvasAgg(figure)
-        canvas.draw()
         with replaced_when_whole(path) as temporary:
-            temporary.write_bytes(png(np.asarray(canvas.buffer_rgba()), DPI))
+            if kind == "svg":
+                from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+                svg: Any = FigureCanvasSVG(figure)
+                svg.print_svg(os.fspath(temporary), metadata={"Date": None, "Creator": "volume-entropy"})
+            else:
+                canvas: Any = FigureCanvasAgg(figure)
+                canvas.draw()
+                temporary.write_bytes(png(np.asarray(canvas.buffer_rgba()), dpi))
 
 
 def one_axes(figure: Figure, title: str | None, *, xlabel: str = "", ylabel: str = "", left: float = 0.0) -> Axes:
@@ -91,11 +124,6 @@ def name_places(figure: Figure, axes: Axes, names: Sequence[str]) -> None:
     if longest >= room:
         bottom = (longest + 0.12) / height
         axes.set_position((box.x0, bottom, box.width, box.y1 - bottom))
-
-
-def shortened(text: str, length: int) -> str:
-    """Leave out the middle of a longer text: names of one folder or family often differ at their ends."""
-    return text if len(text) <= length else f"{text[: length // 2]}…{text[len(text) - (length - 1) // 2 :]}"
 
 
 def _shares(colour: tuple[int, int, int]) -> tuple[float, float, float]:

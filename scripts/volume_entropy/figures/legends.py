@@ -1,18 +1,15 @@
 """The foot of a QC sheet: colour bars, a measure of length, what the colours mean, and notes."""
 
 import math
-import re
-import textwrap
 from dataclasses import dataclass
 
 from .canvas import ACCENT, MUTED, PLAIN, WARNING, Page
+from .lettering import text_width, wrapped
 from .sheets import MARGIN, Place
 from .tiles import OVER, STATE_COLOURS, Bytes, Colour
 
 BAR_WIDTH, BAR_HEIGHT, BARS_HEIGHT = 270, 11, 62
 LINE = 18
-# DejaVu Sans in sentences takes about this share of its size a letter, the bold one in ids.
-LETTER, BOLD_LETTER = 0.56, 0.72
 
 
 @dataclass(frozen=True)
@@ -41,23 +38,6 @@ class Note:
     warning: bool = False
 
 
-def text_width(text: str, points: float, unit: float, *, bold: bool = False) -> float:
-    """About how many pixels a line of text takes."""
-    return len(text) * (BOLD_LETTER if bold else LETTER) * points * unit * 100 / 72
-
-
-class _Wrapper(textwrap.TextWrapper):
-    """Breaks lines at spaces and, in paths, after a slash."""
-
-    wordsep_re = re.compile(r"(\s+|(?<=/))")
-
-
-def wrapped(text: str, points: float, width: float, unit: float) -> list[str]:
-    """Text in lines of about `width` pixels; long words such as paths are broken."""
-    letters = max(10, int(width / text_width("x", points, unit)))
-    return _Wrapper(letters).wrap(text) or [""]
-
-
 @dataclass(frozen=True)
 class Footer:
     """Laid out for a place on the sheet."""
@@ -70,11 +50,15 @@ class Footer:
     notes: list[Note]
     scale: Bytes
 
+    @property
+    def _dpi(self) -> int:
+        return round(100 * self.unit)
+
     def _key_places(self) -> list[tuple[float, int]]:
         """Left edge and line of every key."""
         places, x, line = [], 0.0, 0
         for key in self.keys:
-            needed = text_width(key.label, 8.5, self.unit) + 42 * self.unit
+            needed = text_width(key.label, 8.5, self._dpi) + 42 * self.unit
             if x and x + needed > self.place.width:
                 x, line = 0.0, line + 1
             places.append((x, line))
@@ -85,7 +69,7 @@ class Footer:
         return [
             (line, WARNING if note.warning else MUTED)
             for note in self.notes
-            for line in wrapped(note.text, 8, self.place.width, self.unit)
+            for line in wrapped(note.text, 8, self._dpi, self.place.width)
         ]
 
     def _after_keys(self) -> float:
@@ -125,4 +109,4 @@ class Footer:
         length = max(step * power for step in (1, 2, 5) if step * power <= mm)
         width = length * self.pixels_per_mm
         page.text(x, y - 4 * self.unit, f"{length:g} mm", points=8.5, vertical="bottom")
-        page.swatch(x, y, width, 3 * self.unit, PLAIN)
+        page.fill(x, y, width, 3 * self.unit, PLAIN)

@@ -42,7 +42,7 @@ def paint(
     Parameters
     ----------
     pixels
-        `(height, width, 4)` of the sheet.
+        `(height, width, 3)` of the sheet.
     columns
         Keys of `HEADINGS`.
     window
@@ -65,7 +65,7 @@ def paint(
             tiles = heat_tiles(views.heat[heading][name], block.tile, scale)
         for position, tile in enumerate(tiles):
             x, y = block.tile_origin(position, column)
-            pixels[y : y + block.tile[0], x : x + block.tile[1], :3] = tile
+            pixels[y : y + block.tile[0], x : x + block.tile[1]] = tile
 
 
 def segmented(

@@ -1,13 +1,14 @@
 """The QC figure of one sample: image, segmentation and uncertainty of chosen slices of every plane, side by side.
 
-It reads the measure store, the summary and the image. matplotlib is imported when a figure is drawn.
+It reads the measure store, the summary and the image. Nothing here imports matplotlib, which would take as long as
+all of the drawing.
 """
 
 import math
 import os
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -16,14 +17,16 @@ from ..files import read_json
 from ..joblog import phase, processed
 from ..measures import MEASURES
 from ..stores.measures import MeasureStore, open_measures
+from .canvas import MUTED, PLAIN, WARNING, Page, blank
+from .legends import Bar, Footer, Key, Note
+from .lettering import shortened, text_width, wrapped
+from .magma import colour_scale
+from .mosaics import DISAGREEMENT_PEAK, PEAK, annotate, paint
 from .sheets import MARGIN, MIN_WIDTH, Sheet, arrange
 from .slices import MOST_SLICES
+from .thumbnails import save_rejection, save_thumbnail
 from .tiles import INVALID, OUTSIDE, OVER, STATE_COLOURS, Bytes, Colour, class_colours, window_of
-
-if TYPE_CHECKING:
-    from .canvas import Page
-    from .legends import Footer
-    from .views import Views
+from .views import Views, coloured_classes, gather
 
 PathLike = str | os.PathLike[str]
 
@@ -35,6 +38,7 @@ NAMES = {"predictive_entropy": "Predictive entropy", "mutual_information": "Mutu
 MAX_KEYS = 40
 # Letters of an id, and of a class in the legend.
 MAX_TITLE, MAX_NAME = 96, 40
+TITLE_POINTS = (15, 14, 13, 12, 11, 10, 9, 8)
 CONVENTION = "Radiological convention: the patient's right is at the left of axial and coronal slices."
 UNPLACED = "The source does not say how its axes lie in the body: right and left are unknown, the planes assumed."
 
@@ -72,19 +76,14 @@ def render_qc(
         The measure store is not whole.
     """
     store = open_measures(measures_path)
-    from .canvas import plain_style
-
-    with plain_style():
-        if isinstance(store, Rejection):
-            from .thumbnails import save_rejection
-
-            page = rejection_page(sample, store)
-            if thumbnail is not None:
-                save_rejection(thumbnail, store)
-        else:
-            page = _qc_page(sample, store, read_json(summary_path), image_path, thumbnail, settings)
-        with phase("write the figure"):
-            page.save(output, settings["format"])
+    if isinstance(store, Rejection):
+        page = rejection_page(sample, store)
+        if thumbnail is not None:
+            save_rejection(thumbnail, store)
+    else:
+        page = _qc_page(sample, store, read_json(summary_path), image_path, thumbnail, settings)
+    with phase("write the figure"):
+        page.save(output, settings["format"])
 
 
 def colour_scale_top(measure: str, attributes: Mapping[str, Any]) -> float:
@@ -105,12 +104,7 @@ def _qc_page(
     image: PathLike | None,
     thumbnail: PathLike | None,
     settings: Mapping[str, Any],
-) -> "Page":
-    from .canvas import Page, blank, colour_scale
-    from .mosaics import annotate, paint
-    from .thumbnails import save_thumbnail
-    from .views import coloured_classes, gather
-
+) -> Page:
     tops = {name: colour_scale_top(name, store.attributes) for name in SHARE_OF_SCALE if name in store.arrays}
     with phase("read the slices"):
         views = gather(store, summary, image, axes=settings["axes"], n_slices=settings["slices"], tops=tops)
@@ -141,7 +135,7 @@ def _qc_page(
     return page
 
 
-def _window(views: "Views") -> tuple[float, float] | None:
+def _window(views: Views) -> tuple[float, float] | None:
     if views.image is None:
         return None
     objects = [
@@ -162,7 +156,7 @@ def number(value: float | None, digits: int = 4) -> str:
     return f"{value:.{digits}g}"
 
 
-def _header(store: MeasureStore, summary: Mapping[str, Any], views: "Views") -> list[str]:
+def _header(store: MeasureStore, summary: Mapping[str, Any], views: Views) -> list[str]:
     """Lines below the title: totals and means of each measure, then what the sample is."""
     unit = store.attributes["unit"]
     lines = []
@@ -186,39 +180,30 @@ def _header(store: MeasureStore, summary: Mapping[str, Any], views: "Views") -> 
     return [*lines, " · ".join(facts)]
 
 
-def _draw_header(page: "Page", sample: str, lines: list[str], unit: float) -> None:
-    from .canvas import MUTED, PLAIN
-
+def _draw_header(page: Page, sample: str, lines: list[str], unit: float) -> None:
     _draw_title(page, MARGIN * unit, MARGIN * unit, sample)
     for row, line in enumerate(lines):
         colour = MUTED if row == len(lines) - 1 else PLAIN
         page.text(MARGIN * unit, (MARGIN + 30 + 18 * row) * unit, line, points=9, colour=colour)
 
 
-def _draw_title(page: "Page", x: float, y: float, sample: str) -> None:
+def _draw_title(page: Page, x: float, y: float, sample: str) -> None:
     """Write the id as large as there is room; of one that is longer than any name of a person's making, both ends."""
-    from .charts import shortened
-    from .legends import text_width
-
     title = shortened(sample, MAX_TITLE)
-    fits = (page.width - 2 * x) / text_width(title, 1, page.dpi / 100, bold=True)
-    page.text(x, y, title, points=max(8.0, min(15.0, fits)), weight="bold")
+    fitting = (size for size in TITLE_POINTS if text_width(title, size, page.dpi, "bold") <= page.width - 2 * x)
+    page.text(x, y, title, points=next(fitting, TITLE_POINTS[-1]), weight="bold")
 
 
 def _footer(
     store: MeasureStore,
     summary: Mapping[str, Any],
-    views: "Views",
+    views: Views,
     sheet: Sheet,
     tops: Mapping[str, float],
     classes: Mapping[str, Colour],
     scale: Bytes,
     window: tuple[float, float] | None,
-) -> "Footer":
-    from .charts import shortened
-    from .legends import Bar, Footer, Key, Note
-    from .mosaics import DISAGREEMENT_PEAK, PEAK
-
+) -> Footer:
     unit = store.attributes["unit"]
     bars = [
         Bar(f"{NAMES[name].lower()}, {MEASURES[name].symbol} ({unit})", top, _exceeds(name, top, summary, views))
@@ -250,7 +235,7 @@ def _footer(
     return Footer(sheet.free_places()[0], sheet.unit, sheet.pixels_per_mm, bars, keys, notes, scale)
 
 
-def _convention(views: "Views", window: tuple[float, float] | None) -> str:
+def _convention(views: Views, window: tuple[float, float] | None) -> str:
     """How slices lie on the sheet, and how grey values are shown."""
     sentences = [CONVENTION if views.placed else UNPLACED]
     if views.orientation.obliqueness > 0.5:
@@ -261,22 +246,19 @@ def _convention(views: "Views", window: tuple[float, float] | None) -> str:
     return " ".join(sentences)
 
 
-def _exceeds(measure: str, top: float, summary: Mapping[str, Any], views: "Views") -> bool:
+def _exceeds(measure: str, top: float, summary: Mapping[str, Any], views: Views) -> bool:
     highest = summary.get(f"{measure}_max") or 0.0
     return highest > top * (1 + 1e-5) or any(bool((codes == OVER).any()) for codes in views.heat[measure].values())
 
 
-def rejection_page(sample: str, rejection: Rejection) -> "Page":
+def rejection_page(sample: str, rejection: Rejection) -> Page:
     """Code, message and remedy instead of slices."""
-    from .canvas import MUTED, PLAIN, WARNING, Page, blank
-    from .legends import wrapped
-
     parts = [("What was found", rejection.message), ("What to do", rejection.remedy)]
     width, left = MIN_WIDTH, 2 * MARGIN
-    lines = [(heading, wrapped(text, 11, width - 3 * MARGIN - left, 1.0)) for heading, text in parts]
+    lines = [(heading, wrapped(text, 11, 100, width - 3 * MARGIN - left)) for heading, text in parts]
     height = 130 + sum(46 + 22 * len(text) for _, text in lines)
     pixels = blank(height, width)
-    pixels[:, :8, :3] = (255, 128, 120)
+    pixels[:, :8] = (255, 128, 120)
     page = Page(pixels, 100)
     _draw_title(page, left, 22, sample)
     page.text(left, 58, f"Rejected: {rejection.code}", points=12, weight="bold", colour=WARNING)

@@ -3,10 +3,12 @@
 import math
 import os
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from ..errors import Rejection
 from ..files import read_json
@@ -15,16 +17,18 @@ from ..kernels.entropy import VALUE_BITS
 from ..kernels.scores import COUNT, HITS, N_CONFIDENCES, RIGHT, SUM, WRONG
 from ..partials import bin_values
 from ..scoring.blocks import ScoreSums
-from ..scoring.files import write_scores
+from ..scoring.files import from_json, write_scores
 from ..scoring.scores import risk_coverage, scores_of
 from ..stores.measures import open_measures
+from .canvas import BACKGROUND, MUTED, PLAIN, Page, blank
+from .charts import LONGEST, chart, plain_numbers
+from .lettering import shortened
 from .qc import number, rejection_page
-
-if TYPE_CHECKING:
-    from .canvas import Page
+from .tiles import class_colours
 
 PathLike = str | os.PathLike[str]
 
+DPI = 100
 WIDTH, HEIGHT, TOP, BOTTOM = 1500, 560, 110, 78
 PANELS = ((80, 400), (580, 400), (1080, 400))
 # Points of a curve, and bars of the histogram of entropies.
@@ -63,49 +67,47 @@ def render_scores(
     """
     store, summary = open_measures(measures_path), read_json(summary_path)
     content = write_scores(scores_path, store, summary, recipe)
-    with phase("imports"):
-        from ..scoring.files import from_json
-        from .canvas import plain_style
-    with plain_style(), phase("figure"):
+    with phase("figure"):
         if isinstance(store, Rejection):
-            page = rejection_page(content["sample"], store)
+            rejection_page(content["sample"], store).save(figure_path, kind)
         else:
             tasks = [from_json(counts) for counts in content["counts"]]
-            page = score_page(content["sample"], tasks, content["classes"], content["kind"], content["unit"])
-        page.save(figure_path, kind)
+            with _page(figure_path, kind) as figure:
+                draw_scores(figure, content["sample"], tasks, content["classes"], content["kind"], content["unit"])
 
 
 def render_cohort(
     tasks: Sequence[ScoreSums], form: tuple[str, str, Sequence[str]], n: int, path: Path, kind: Literal["png", "svg"]
 ) -> None:
     """Draw the pooled counts of n samples; `form` is the kind, the unit and the classes."""
-    from .canvas import MUTED, Page, blank, plain_style
-
-    with plain_style(), phase("figure"):
+    with phase("figure"):
         if tasks:
             probabilities, unit, classes = form
-            page = score_page(f"All {n} samples with a reference", tasks, classes, probabilities, unit)
+            with _page(path, kind) as figure:
+                draw_scores(figure, f"All {n} samples with a reference", tasks, classes, probabilities, unit)
         else:
-            page = Page(blank(120, WIDTH), 100)
+            page = Page(blank(120, WIDTH), DPI)
             page.text(40, 40, "No sample with a reference could be used.", points=12, colour=MUTED)
-        page.save(path, kind)
+            page.save(path, kind)
 
 
-def score_page(title: str, tasks: Sequence[ScoreSums], classes: Sequence[str], kind: str, unit: str) -> "Page":
+def _page(path: PathLike, kind: Literal["png", "svg"]) -> AbstractContextManager[Figure]:
+    return chart(path, (WIDTH / DPI, HEIGHT / DPI), kind, dpi=DPI)
+
+
+def draw_scores(
+    figure: Figure, title: str, tasks: Sequence[ScoreSums], classes: Sequence[str], kind: str, unit: str
+) -> None:
     """Draw three panels; a line a region, where there are regions."""
-    from .canvas import MUTED, PLAIN, Page, blank
-    from .charts import LONGEST, shortened
-
-    page = Page(blank(HEIGHT, WIDTH), 100)
     scores, _ = scores_of(tasks, kind)
-    page.text(40, 22, title, points=15, weight="bold")
-    page.text(40, 56, _headline(scores, kind), points=9, colour=MUTED)
+    _write(figure, 22, title, size=15, weight="bold")
+    _write(figure, 56, _headline(scores, kind), size=9, color=MUTED)
     if not scores["n_scored_voxels"]:
-        page.text(40, TOP, "No voxel could be scored.", points=12, colour=PLAIN)
-        return page
+        _write(figure, TOP, "No voxel could be scored.", size=12)
+        return
     names = [shortened(name, LONGEST) for name in classes] if kind == "regions" else [""]
     lines = list(zip(names, tasks, _colours(len(names), kind), strict=True))[:MOST_LINES]
-    reliability, risk, histogram = (_panel(page, left, width) for left, width in PANELS)
+    reliability, risk, histogram = (_panel(figure, left, width) for left, width in PANELS)
     _draw_reliability(reliability, lines)
     _draw_risk(risk, lines, n=int(scores["n_scored_voxels"]))
     # Of regions the voxels of each are one coin, and all of them together one histogram.
@@ -118,7 +120,10 @@ def score_page(title: str, tasks: Sequence[ScoreSums], classes: Sequence[str], k
             fontsize=8, labelcolor=PLAIN, frameon=False, loc="upper left", title=shown, title_fontsize=8
         )
         legend.get_title().set_color(MUTED)
-    return page
+
+
+def _write(figure: Figure, top: float, text: str, **style: Any) -> None:
+    figure.text(40 / WIDTH, 1 - top / HEIGHT, text, **{"color": PLAIN, "va": "top", **style})
 
 
 def _headline(scores: dict[str, Any], kind: str) -> str:
@@ -138,16 +143,12 @@ def _headline(scores: dict[str, Any], kind: str) -> str:
 
 
 def _colours(n: int, kind: str) -> list[Any]:
-    from .tiles import class_colours
-
     return [RIGHT_COLOUR] if kind != "regions" else [tuple(colour / 255) for colour in class_colours(n)]
 
 
-def _panel(page: "Page", left: int, width: int) -> Any:
-    from .canvas import BACKGROUND, MUTED
-
+def _panel(figure: Figure, left: int, width: int) -> Any:
     height = HEIGHT - TOP - BOTTOM
-    axes = page.figure.add_axes((left / WIDTH, BOTTOM / HEIGHT, width / WIDTH, height / HEIGHT))
+    axes = figure.add_axes((left / WIDTH, BOTTOM / HEIGHT, width / WIDTH, height / HEIGHT))
     red, green, blue = BACKGROUND
     axes.set_facecolor((red / 255, green / 255, blue / 255))
     for spine in axes.spines.values():
@@ -158,8 +159,6 @@ def _panel(page: "Page", left: int, width: int) -> Any:
 
 
 def _named(axes: Any, title: str, x: str, y: str) -> None:
-    from .canvas import MUTED, PLAIN
-
     axes.set_title(title, fontsize=10, color=PLAIN, loc="left", pad=8)
     axes.set_xlabel(x, fontsize=8.5, color=MUTED)
     axes.set_ylabel(y, fontsize=8.5, color=MUTED)
@@ -204,8 +203,6 @@ def _draw_risk(axes: Any, lines: Sequence[tuple[str, ScoreSums, Any]], n: int) -
 
 def _draw_histogram(axes: Any, tasks: Sequence[ScoreSums], top: float, unit: str) -> None:
     """Shares of the right, and of the wrong, voxels by entropy."""
-    from .charts import plain_numbers
-
     edges = np.linspace(0, top, N_BARS + 1)
     lowest = 1.0
     for outcome, colour, name in ((RIGHT, RIGHT_COLOUR, "right voxels"), (WRONG, WRONG_COLOUR, "wrong voxels")):

@@ -62,7 +62,7 @@ def save_thumbnail(
     pixels = blank(HEIGHT, WIDTH)
     for tile, x in ((left[0], (WIDTH - GAP) // 2 - size[1]), (right[0], (WIDTH + GAP) // 2)):
         y = (HEIGHT - LABEL - size[0]) // 2
-        pixels[y : y + size[0], x : x + size[1], :3] = tile
+        pixels[y : y + size[0], x : x + size[1]] = tile
     page = Page(pixels, DPI)
     label = f"{'xyz'[plane.axis]} = {chosen[position]} ({plane.name})" if views.placed else f"slice {chosen[position]}"
     page.text(WIDTH / 2, HEIGHT - 2, label, points=8, colour=ACCENT, align="center", vertical="bottom")

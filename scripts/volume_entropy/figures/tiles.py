@@ -17,7 +17,6 @@ Colour = tuple[int, int, int]
 # the scale, which runs from black over purple and orange to pale yellow.
 TOP, OUTSIDE, OVER, INVALID = 252, 253, 254, 255
 STATE_COLOURS: dict[int, Colour] = {OUTSIDE: (30, 33, 38), OVER: (255, 255, 255), INVALID: (0, 229, 255)}
-COLOUR_MAP = "magma"
 
 FILL, MOST_OUTLINE = 0.38, 0.5
 # Okabe & Ito's colours, which colour-blind readers can tell apart, in an order that keeps neighbours different.
@@ -46,7 +45,8 @@ def heat_codes(values: NDArray[Any], top: float) -> Bytes:
     # float32 maps may exceed the theoretical maximum by rounding; that is not over range.
     over = values > np.float32(top * (1 + 1e-5))
     invalid = np.isnan(values)
-    scaled = np.nan_to_num(values * np.float32(TOP / top), copy=False)
+    scaled = values * np.float32(TOP / top)
+    scaled[invalid] = 0
     codes = np.rint(scaled.clip(0, TOP, out=scaled), out=scaled).astype(np.uint8)
     codes[over] = OVER
     codes[invalid] = INVALID

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..errors import DataError
 from ..readers import Geometry, check_same_place, open_reader
 from ..stores.measures import MeasureStore
-from .cuts import FINEST, Cuts, Steps, cut, steps_of
+from .cuts import FINEST, Code, Cuts, Steps, cut, steps_of
 from .sheets import MOSAIC_PIXELS, SHEET_PIXELS
 from .slices import Orientation, Plane, SliceCounts, choose_slices, orientation_of, peak_slice, plane_of
 from .tiles import INVALID, OUTSIDE, TOP, heat_codes, values_of
@@ -96,8 +96,8 @@ class _Selection:
     def cut(self, slabs: Slabs, *, mean: bool = False) -> Stacks:
         return cut(slabs, self.shape, self.planes, self.chosen, self.steps, mean=mean)
 
-    def cuts(self, *, mean: bool = False) -> Cuts:
-        return Cuts(self.shape, self.planes, self.chosen, self.steps, mean=mean)
+    def cuts(self, coded: Code, *, mean: bool = False) -> Cuts:
+        return Cuts(self.shape, self.planes, self.chosen, self.steps, mean=mean, coded=coded)
 
 
 class _Segmentation:
@@ -244,14 +244,15 @@ def _slabs(store: MeasureStore, name: str, selection: _Selection | None = None) 
 
 
 def _heat(store: MeasureStore, name: str, top: float, selection: _Selection, void: Stacks | None) -> Stacks:
-    # Coded slab by slab, so that slices are held in bytes rather than floats. At a coarser level values are averaged;
-    # the states are no numbers.
-    states, means = selection.cuts(), selection.cuts(mean=True) if selection.steps != FINEST else None
+    # Coded where they are cut, so that slices are held in bytes rather than floats. At a coarser level values are
+    # averaged; the states are no numbers.
+    states, means = selection.cuts(lambda values: heat_codes(values, top)), None
+    if selection.steps != FINEST:
+        means = selection.cuts(lambda values: values_of(heat_codes(values, top)), mean=True)
     for start, slab in _slabs(store, name, selection):
-        coded = heat_codes(slab, top)
-        states.add(start, coded)
+        states.add(start, slab)
         if means is not None:
-            means.add(start, values_of(coded))
+            means.add(start, slab)
     codes = states.stacks()
     for plane, mean in (means.stacks() if means is not None else {}).items():
         np.copyto(codes[plane], np.rint(mean), where=codes[plane] <= TOP, casting="unsafe")

@@ -36,7 +36,6 @@ from ..kernels.scores import (
 )
 from ..kernels.sums import N_BINS
 from ..labels import unlisted_code
-from ..partials import merge_histograms
 
 # Voxels whose float16 probabilities are widened at a time.
 RUN = 64 * TILE
@@ -92,7 +91,9 @@ class ScoreSums:
     counts: Counts = field(repr=False)
 
     def __add__(self, other: "ScoreSums") -> "ScoreSums":
-        bins, counts = merge_histograms((self.bins, self.counts), (other.bins, other.counts))
+        bins, where = np.unique(np.concatenate([self.bins, other.bins]), return_inverse=True)
+        counts = np.zeros((bins.size, 2), np.int64)
+        np.add.at(counts, where, np.concatenate([self.counts, other.counts]))
         return ScoreSums(
             self.n_unlisted + other.n_unlisted,
             self.n_ignored + other.n_ignored,
