@@ -1,7 +1,11 @@
 """Rule compute_entropy: a probability store becomes measures, maps and the summary of a sample."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+# Snakemake gives OpenBLAS the job's threads. No matrix is multiplied here, and its second thread spins for 60 ms.
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 from volume_entropy.compute_entropy import compute_sample
 from volume_entropy.joblog import logged_to

@@ -16,7 +16,7 @@ from .errors import DataError, Rejection
 from .files import replaced_when_whole, write_json
 from .joblog import logger, phase, processed
 from .measures import SCHEMA_VERSION, default_measures, summarised_measures
-from .memory import return_freed_arrays
+from .memory import reuse_freed_arrays
 from .stores.probabilities import ProbabilityStore, open_probabilities
 from .stores.sealed import StoreError, open_sealed, write_rejection
 
@@ -73,7 +73,7 @@ def compute_sample(
     StoreError
         The store is damaged, or was made from other sources or with other settings than the recipe has.
     """
-    return_freed_arrays()
+    reuse_freed_arrays()
     recipe = json.loads(json.dumps(recipe))
     store = open_probabilities(store_path)
     require_recipe(store_path, store, recipe)

@@ -12,21 +12,26 @@ PREDICTION_BYTES_A_VOXEL = 26
 TRAINING_BYTES_A_VOXEL = 2000
 EXAMPLE_BYTES_A_VOXEL = 12
 # malloc.h of glibc.
-M_MMAP_THRESHOLD = -3
-LARGE = 2**20
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
+# From here on numpy asks for huge pages.
+LARGE = 4 * 2**20
 
 
-def return_freed_arrays() -> None:
-    """Let arrays of a megabyte or more go back to the system when they are freed.
+def reuse_freed_arrays() -> None:
+    """Let threads take arrays below 4 MiB from one heap that is never trimmed, and larger ones from the system.
 
-    glibc raises its threshold to the size of what was freed, up to 32 MiB, and keeps what is below in a heap for each
-    thread: a job on a 1 mm brain peaked at 370 MiB instead of 300. Elsewhere nothing happens.
+    glibc gives each thread a heap of its own and returns what is freed at their ends, so that every block of a volume
+    pays for its pages anew: on a 4-class volume with values everywhere, compute_entropy took 1.67 s of CPU, and takes
+    1.35 so, in the same memory. Larger arrays go back when they are freed: kept as well, a job on a 1 mm brain
+    peaked at 370 MiB instead of 300. Elsewhere nothing happens.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):
         return
+    mallopt(M_ARENA_MAX, 1)
     mallopt(M_MMAP_THRESHOLD, LARGE)
+    mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 @cache

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from . import __version__
 from .blocks import BlockSettings, finish_block, open_block, process_block
 from .joblog import logger
-from .memory import return_freed_arrays
+from .memory import reuse_freed_arrays
 from .partials import SampleSums, merge
 from .stores.layout import Slices
 from .stores.probabilities import ProbabilityStore
@@ -182,5 +182,5 @@ def _process(
             f"a worker of the Dask cluster has version and revision {library()} of the code, the job has {asked}: "
             "start both from one clone"
         )
-    return_freed_arrays()
+    reuse_freed_arrays()
     return process_block(probabilities, measures, box, settings)

@@ -15,9 +15,9 @@ from . import volumes
 from .measuring import median, table
 
 CODECS = {
-    "lz4, byte shuffle (ours)": (b"lz4", 1, blosc.SHUFFLE),
+    "lz4, no shuffle (ours)": (b"lz4", 1, blosc.NOSHUFFLE),
+    "lz4, byte shuffle": (b"lz4", 1, blosc.SHUFFLE),
     "lz4, bit shuffle": (b"lz4", 1, blosc.BITSHUFFLE),
-    "lz4, no shuffle": (b"lz4", 1, blosc.NOSHUFFLE),
     "zstd 1, byte shuffle": (b"zstd", 1, blosc.SHUFFLE),
     "zstd 1, bit shuffle": (b"zstd", 1, blosc.BITSHUFFLE),
     "zstd 5, byte shuffle": (b"zstd", 5, blosc.SHUFFLE),
@@ -26,19 +26,30 @@ CHUNKS = (16, 32, 48, 64, 96, 128)
 
 
 def run(quick: bool) -> dict[str, Any]:
-    """Measure in one thread, on all classes of a brain: 139 MB, or a small volume."""
-    import nibabel
-
-    path = volumes.structures(64, 5) if quick else volumes.brain()
-    image = nibabel.load(path)
-    p = np.ascontiguousarray(np.asanyarray(image.dataobj, np.float32).transpose(3, 2, 1, 0))
+    """Measure in one thread, on a brain of which most voxels are certain, and on classes with values everywhere."""
     repeats = 1 if quick else 3
-    codecs = [{"codec": name, **_codec(p, *how, repeats)} for name, how in CODECS.items()]
-    print(table(f"Codecs on {path.name}, chunks of one class and 64³ voxels, one thread", codecs))
+    paths = {"small": volumes.structures(64, 5)} if quick else {
+        "brain": volumes.brain(), "values everywhere": volumes.structures(160, 4),
+    }  # fmt: skip
+    arrays = {name: _loaded(path) for name, path in paths.items()}
+    results: dict[str, Any] = {}
+    for name, p in arrays.items():
+        results[name] = [{"codec": codec, **_codec(p, *how, repeats)} for codec, how in CODECS.items()]
+        size = f"{p.nbytes / 1e6:.0f} MB"
+        print(table(f"Codecs, {name}, {size}: chunks of one class and 64³ voxels, one thread", results[name]))
+    p = next(iter(arrays.values()))
     with volumes.scratch() as folder:
         chunks = [{"chunk": f"{edge}³", **_chunk(p, edge, Path(folder), repeats)} for edge in CHUNKS]
-    print(table("Chunks of a store, lz4 and byte shuffle, one thread", chunks))
-    return {"codecs": codecs, "chunks": chunks}
+    print(table("Chunks of a store of the first, one thread", chunks))
+    return {"codecs": results, "chunks": chunks}
+
+
+def _loaded(path: Path) -> NDArray[np.float32]:
+    """(class, z, y, x)."""
+    import nibabel
+
+    image: Any = nibabel.load(path)
+    return np.ascontiguousarray(np.asanyarray(image.dataobj, np.float32).transpose(3, 2, 1, 0))
 
 
 def _codec(p: NDArray[np.float32], name: bytes, level: int, shuffle: int, repeats: int) -> dict[str, float]:

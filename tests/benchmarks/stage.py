@@ -7,9 +7,13 @@
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
+
+# As in the jobs: Snakemake sets it for those of one thread, and the script of compute_entropy for itself.
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 
 def make_recipe(

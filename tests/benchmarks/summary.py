@@ -10,11 +10,12 @@ Results = Mapping[str, Any]
 
 def summary(results: Results) -> str:
     """Markdown tables of what was measured; parts that were not are left out."""
-    rows = [{"what": what, "measured": measured, "target": target} for what, measured, target in _rows(results)]
-    parts = [table("Summary", rows)]
+    summed = [{"what": what, "measured": measured, "target": target} for what, measured, target in _rows(results)]
+    parts = [table("Summary", summed)]
     if "codecs" in results:
-        parts.append(table("Codecs, 139 MB in chunks of one class and 64³ voxels", results["codecs"]["codecs"]))
-        parts.append(table("Chunks, lz4 and byte shuffle", results["codecs"]["chunks"]))
+        for name, rows in results["codecs"]["codecs"].items():
+            parts.append(table(f"Codecs, {name}, in chunks of one class and 64³ voxels", rows))
+        parts.append(table("Chunks of a store", results["codecs"]["chunks"]))
     return "".join(parts)
 
 

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 
 import nibabel
@@ -135,17 +136,34 @@ def test_an_empty_stream_is_a_gzip_file():
     assert gzip.decompress(written([])) == b""
 
 
-def test_noise_and_repeats_are_each_compressed_as_suits_them(monkeypatch):
+def test_noise_repeats_and_gaps_are_each_compressed_as_suits_them(monkeypatch):
     rng = np.random.default_rng(0)
-    noise = rng.random(2**18, np.float32)
-    repeats = np.round(noise * 50).astype(np.float32) / 50
-    noise[rng.random(noise.size) < 0.5] = 0
+    noise = np.exp2(rng.uniform(-60, 0, 2**18)).astype(np.float32)
+    gaps = np.where(rng.random(noise.size) < 0.5, np.float32(0), noise)
+    repeats = np.round(rng.random(noise.size) * 50).astype(np.float32) / 50
+    nothing = np.zeros(1000, np.float32)
     chosen = []
     compressobj = images.zlib.compressobj
-    monkeypatch.setattr(images.zlib, "compressobj", lambda *args: chosen.append(args[-1]) or compressobj(*args))
-    for values in (noise, repeats, np.zeros(1000, np.float32)):
-        compress_piece(values.tobytes())
-    assert chosen == [images.zlib.Z_RLE, images.zlib.Z_DEFAULT_STRATEGY, images.zlib.Z_RLE]
+    monkeypatch.setattr(images.zlib, "compressobj", lambda *args: chosen.append(args) or compressobj(*args))
+
+    def made(values):
+        piece = values.tobytes()
+        content = compress_piece(piece)
+        decoder = zlib.decompressobj(-zlib.MAX_WBITS)
+        assert decoder.decompress(content) == piece
+        return chosen[-1][0], chosen[-1][-1], len(content) / len(piece)
+
+    for values, level, strategy, most in (
+        (gaps, 1, zlib.Z_RLE, 0.7),
+        (repeats, 1, zlib.Z_DEFAULT_STRATEGY, 0.4),
+        (nothing, 1, zlib.Z_RLE, 0.05),
+    ):
+        used, its_strategy, share = made(values)
+        assert (used, its_strategy) == (level, strategy)
+        assert share < most
+    # Codes would save less than a tenth of it.
+    level, _, share = made(noise)
+    assert (level, 1 < share < 1.001) == (0, True)
 
 
 def test_an_error_of_the_disk_is_not_swallowed():

@@ -36,6 +36,7 @@ from ..kernels.scores import (
 )
 from ..kernels.sums import N_BINS
 from ..labels import unlisted_code
+from ..partials import merge_histograms
 
 # Voxels whose float16 probabilities are widened at a time.
 RUN = 64 * TILE
@@ -91,9 +92,7 @@ class ScoreSums:
     counts: Counts = field(repr=False)
 
     def __add__(self, other: "ScoreSums") -> "ScoreSums":
-        bins, where = np.unique(np.concatenate([self.bins, other.bins]), return_inverse=True)
-        counts = np.zeros((bins.size, 2), np.int64)
-        np.add.at(counts, where, np.concatenate([self.counts, other.counts]))
+        bins, counts = merge_histograms((self.bins, self.counts), (other.bins, other.counts))
         return ScoreSums(
             self.n_unlisted + other.n_unlisted,
             self.n_ignored + other.n_ignored,
