@@ -71,8 +71,7 @@ class Page:
 
     def frame(self, x: float, y: float, width: float, height: float, colour: str) -> None:
         """Draw a thin frame just inside a box."""
-        line = max(1, round(1.2 * self.dpi / 100))
-        self._marks.append(Frame(*_whole((x, y, width, height)), _rgb(colour), line))
+        self._marks.append(Frame(*_whole((x, y, width, height)), _rgb(colour), 1.2 * self.dpi / 100))
 
     def fill(self, x: float, y: float, width: float, height: float, colour: str) -> None:
         """Fill a box with one colour."""

@@ -23,14 +23,14 @@ class Fill:
 
 @dataclass(frozen=True)
 class Frame:
-    """The outermost `line` pixels of a box of whole pixels."""
+    """The outermost `line` pixels of a box of whole pixels; on a raster their number is rounded."""
 
     x: int
     y: int
     width: int
     height: int
     colour: Colour
-    line: int
+    line: float
 
 
 @dataclass(frozen=True)

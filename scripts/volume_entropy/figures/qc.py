@@ -190,7 +190,9 @@ def _draw_header(page: Page, sample: str, lines: list[str], unit: float) -> None
 def _draw_title(page: Page, x: float, y: float, sample: str) -> None:
     """Write the id as large as there is room; of one that is longer than any name of a person's making, both ends."""
     title = shortened(sample, MAX_TITLE)
-    fitting = (size for size in TITLE_POINTS if text_width(title, size, page.dpi, "bold") <= page.width - 2 * x)
+    # Letters of an SVG are as wide as its reader's font makes them.
+    room = 0.97 * (page.width - 2 * x)
+    fitting = (size for size in TITLE_POINTS if text_width(title, size, page.dpi, "bold") <= room)
     page.text(x, y, title, points=next(fitting, TITLE_POINTS[-1]), weight="bold")
 
 

@@ -28,7 +28,7 @@ def drawn(pixels: Bytes, marks: Iterable[Mark]) -> Bytes:
                 canvas.rectangle(box, fill=(*mark.colour, round(255 * mark.opacity)))
             case Frame():
                 box = (mark.x, mark.y, mark.x + mark.width - 1, mark.y + mark.height - 1)
-                canvas.rectangle(box, outline=mark.colour, width=mark.line)
+                canvas.rectangle(box, outline=mark.colour, width=max(1, round(mark.line)))
             case Polygon():
                 _draw_polygon(image, mark)
             case Text():

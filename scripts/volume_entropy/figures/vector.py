@@ -39,8 +39,9 @@ def _element(mark: Mark) -> str:
         case Frame():
             # A stroke lies half on either side of its path.
             x, y = _plain(mark.x + mark.line / 2), _plain(mark.y + mark.line / 2)
-            box = f'x="{x}" y="{y}" width="{mark.width - mark.line}" height="{mark.height - mark.line}"'
-            return f'<rect {box} fill="none" stroke="{_hex(mark.colour)}" stroke-width="{mark.line}"/>'
+            width, height = _plain(mark.width - mark.line), _plain(mark.height - mark.line)
+            box = f'x="{x}" y="{y}" width="{width}" height="{height}"'
+            return f'<rect {box} fill="none" stroke="{_hex(mark.colour)}" stroke-width="{_plain(mark.line)}"/>'
         case Polygon():
             points = " ".join(f"{_plain(x)},{_plain(y)}" for x, y in mark.points)
             return f'<polygon points="{points}" fill="{_hex(mark.colour)}"/>'
