@@ -4,7 +4,6 @@ import os
 import sys
 import time
 from functools import cache
-from inspect import signature
 from math import ceil, prod
 from pathlib import Path
 
@@ -112,12 +111,6 @@ wildcard_constraints:
     sample=r"[A-Za-z0-9_-]+",
 
 
-def known(function):
-    """Write a function's parameters on it: Snakemake else finds them out anew for each job, a seventh of a dry run."""
-    function.__signature__ = signature(function)
-    return function
-
-
 @cache
 def sources_of(sample):
     """Every source path of a sample, whether it exists or not."""
@@ -145,22 +138,18 @@ def entropy_recipe(sample):
     }
 
 
-@known
 def conversion_params(wildcards):
     return conversion_recipe(wildcards.sample)
 
 
-@known
 def entropy_params(wildcards):
     return entropy_recipe(wildcards.sample)
 
 
-@known
 def figure_params(wildcards):
     return {**entropy_recipe(wildcards.sample), "figures": CONFIG["figures"]}
 
 
-@known
 def existing_sources(wildcards):
     """Sources that can be read; a missing one is no DAG input, its sample is rejected and the others run.
 

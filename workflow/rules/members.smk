@@ -18,7 +18,6 @@ def model_results():
     return [f"{RESULTS}/methods.csv", *sweep]
 
 
-@known
 def networks_of(wildcards):
     """The checkpoints that predict a sample: trained here, or given; those that are given are in the params."""
     trained = MODEL.networks_of(MODEL.method_of(wildcards.sample))
@@ -26,7 +25,6 @@ def networks_of(wildcards):
     return [network_file(network) for network in trained] or given
 
 
-@known
 def predicted_sources(wildcards):
     if STREAM:
         force_if_stale(summary_of(wildcards.sample))

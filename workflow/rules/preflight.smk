@@ -38,13 +38,11 @@ def force_if_stale(path):
         workflow.dag.forcefiles.add(path)
 
 
-@known
 def store_of(wildcards):
     force_if_stale(summary_of(wildcards.sample))
     return probability_store(wildcards.sample)
 
 
-@known
 def summaries(wildcards):
     force_if_stale(tables()[0])
     return [summary_of(sample) for sample in SAMPLES]

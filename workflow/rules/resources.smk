@@ -1,10 +1,9 @@
 # What a stage asks a cluster for. Only functions, no rules.
 def memory(constant):
     """MiB of a stage, more with each attempt."""
-    return known(lambda wildcards, attempt: constant * attempt)
+    return lambda wildcards, attempt: constant * attempt
 
 
-@known
 def entropy_memory(wildcards, attempt, threads):
     """Per thread one block, all classes of one member; lesions are found in the whole volume."""
     lesions = memory_of.LESION_BYTES_A_VOXEL if CONFIG["lesions"]["classes"] else 0
@@ -17,21 +16,18 @@ def voxels_of(sample):
     return memory_of.n_voxels(sources_of(sample)[0])
 
 
-@known
 def prediction_memory(wildcards, attempt):
     """What torch takes, and the members of a volume: some of them are in memory at a time, and their sum."""
     bytes_a_voxel = memory_of.PREDICTION_BYTES_A_VOXEL * len(CONVERSION["classes"])
     return (3000 + (bytes_a_voxel * voxels_of(wildcards.sample) >> 20)) * attempt
 
 
-@known
 def prediction_minutes(wildcards, attempt):
     """Five million voxels of a member a minute, on two cores."""
     members = MODEL.n_members(MODEL.method_of(wildcards.sample))
     return (10 + ceil(members * voxels_of(wildcards.sample) / 5e6)) * attempt
 
 
-@known
 def training_memory(wildcards, attempt):
     """All volumes, and what is kept of the windows of a step until their gradients are known."""
     volumes = [image for pairs in MODEL.examples.values() for image, _ in pairs]
@@ -44,7 +40,6 @@ def training_memory(wildcards, attempt):
     return (1500 + (total >> 20)) * attempt
 
 
-@known
 def training_minutes(wildcards, attempt):
     """Ten million voxels of windows a minute, on two cores."""
     train, volumes = CONFIG["model"]["train"], sum(map(len, MODEL.examples.values()))
@@ -70,4 +65,4 @@ def minutes(per_gib):
         total = sum(size for _, size, _, _ in sources if size is not None)
         return attempt * (5 + ceil(per_gib * total / 2**30))
 
-    return known(granted)
+    return granted

@@ -50,7 +50,6 @@ def thumbnail_of(sample):
     return f"{RESULTS}/{sample}/{sample}_thumb.png"
 
 
-@known
 def everything(wildcards):
     """What a run makes. Maps come with the summary, and thumbnails with the figure, so they are asked for only where
     somebody deleted them: the fewer inputs, the sooner Snakemake is done with its plan.
