@@ -48,17 +48,48 @@ def test_counts_of_each_rule_and_the_time_left(tmp_path: Path) -> None:
     run.start(1, "convert", "a")
     run.start(2, "convert", "b")
     run.finish(1, after=20)
-    # Two at a time, 20 s each: of the seven others one is done right now.
+    # Two at a time, 20 s each: of the three others one is done right now. How long the rest takes nobody knows.
     assert run.lines == [
-        "Progress: convert 1 of 4, compute_entropy 0 of 4, aggregate 0 of 1; 1 of 9 jobs in 20 s, about 1 min 10 s left"
+        "Progress: convert 1 of 4, compute_entropy 0 of 4, aggregate 0 of 1; 1 of 9 jobs in 20 s, at least 20 s left"
     ]
     run.finish(2, after=0)
     run.start(3, "compute_entropy", "a")
     run.finish(3, after=60)
-    # 120 s of work in 80 s: at that pace 2 × 20 + 3 × 60 + 1 × 40 - the mean of all for the tables - take 173 s.
-    left = (2 * 20 + 3 * 60 + 100 / 3) / (100 / 80)
+    # 120 s of work in 80 s: at that pace 2 × 20 + 3 × 60 take 147 s; the tables are one of the six jobs that remain.
+    left = (2 * 20 + 3 * 60) / (100 / 80)
     assert run.lines[-1].endswith(f"; 3 of 9 jobs in 1 min 20 s, about {in_words(left)} left")
     assert [line.split(" ", 2)[2] for line in run.file.read_text().splitlines()] == run.lines
+
+
+def test_what_trainings_take_says_nothing_of_what_comes_after_them(tmp_path: Path) -> None:
+    run = Run(tmp_path, {"train": 3, "predict": 100, "render_qc": 100, "aggregate": 1})
+    for network in range(2):
+        run.start(network, "train")
+        run.finish(network, after=3600)
+    assert run.lines[-1].endswith("; 2 of 204 jobs in 2 h, at least 1 h left")
+    run.start(3, "train")
+    run.finish(3, after=3600)
+    # All that is known is done.
+    assert run.lines[-1].endswith("; 3 of 204 jobs in 3 h")
+    run.start(4, "predict", "a")
+    run.start(5, "predict", "b")
+    run.finish(4, after=120)
+    # 99 of 120 s remain, one of which runs as long already; two at a time, but for the trainings.
+    pace = (3 * 3600 + 2 * 120) / (3 * 3600 + 120)
+    assert run.lines[-1].endswith(f"in 3 h 2 min, at least {in_words(98 * 120 / pace)} left")
+    run.start(6, "render_qc", "a")
+    run.finish(6, after=120)
+    assert ", about " in run.lines[-1]
+
+
+def test_a_job_that_runs_tells_what_its_rule_takes_at_least(tmp_path: Path) -> None:
+    run = Run(tmp_path, {"convert": 2, "compute_entropy": 2})
+    run.start(1, "convert", "a")
+    run.finish(1, after=5)
+    run.start(2, "compute_entropy", "a")
+    run.start(3, "convert", "b")
+    run.finish(3, after=60)
+    assert run.lines[-1].endswith(f"; 2 of 4 jobs in 1 min 5 s, at least {in_words(60 * 65 / 125)} left")
 
 
 def test_lines_are_ten_seconds_apart_but_the_last_is_always_said(tmp_path: Path) -> None:

@@ -10,6 +10,9 @@ from pathlib import Path
 NOTHING = "Nothing to be done"
 # Lines are at least so many seconds apart, and at least a hundredth of the run's time.
 SECONDS_BETWEEN_LINES = 10
+# Of the jobs that remain, what may be of rules of which none is done yet, such as the tables: of more jobs that nothing
+# is known of there is no estimate, only a time that they take at least.
+UNKNOWN_SHARE = 0.2
 # It waits for the others and does nothing.
 TARGET = "all"
 
@@ -109,25 +112,34 @@ class Progress(logging.Handler):
         counts = ", ".join(f"{rule} {self._done[rule]} of {count}" for rule, count in self._planned.items())
         done, total = self._done.total(), sum(self._planned.values())
         failed = f", {self._failed} failed" if self._failed else ""
-        left = f", about {in_words(self._seconds_left())} left" if done < total else ""
-        return f"Progress: {counts}; {done} of {total} jobs{failed} in {self.wall_time}{left}"
+        return f"Progress: {counts}; {done} of {total} jobs{failed} in {self.wall_time}{self._time_left()}"
 
-    def _seconds_left(self) -> float:
-        """What is still to be done, by the means of each rule so far, at the pace so far.
+    def _time_left(self) -> str:
+        """What is still to be done, by the mean of each rule so far, at the pace so far; empty where nobody knows.
 
-        The pace is how many jobs ran at the same time, those that still run included. Where no job of a rule is done,
-        the mean of all stands for it.
+        The pace is how many jobs ran at the same time, those that still run included. Where no job of a rule is done
+        (networks are trained for hours before the first sample is predicted, in a minute), the time that one of its
+        jobs runs already stands for it.
         """
         now = self._clock()
-        total = sum(self._seconds.values())
-        mean = total / self._done.total()
-        means = {rule: self._seconds[rule] / self._done[rule] if self._done[rule] else mean for rule in self._planned}
+        left = {rule: count - self._done[rule] for rule, count in self._planned.items()}
         ran = [(rule, now - started) for rule, started in self._running.values()]
-        work = sum((count - self._done[rule]) * means[rule] for rule, count in self._planned.items())
-        work -= sum(min(seconds, means.get(rule, mean)) for rule, seconds in ran)
-        spent = total + sum(seconds for _, seconds in ran)
+        means = {
+            rule: self._seconds[rule] / self._done[rule]
+            if self._done[rule]
+            else max((seconds for running, seconds in ran if running == rule), default=0.0)
+            for rule in left
+        }
+        work = sum(count * means[rule] for rule, count in left.items())
+        work -= sum(min(seconds, means.get(rule, 0.0)) for rule, seconds in ran)
+        spent = sum(self._seconds.values()) + sum(seconds for _, seconds in ran)
         since = now - (now if self._first_job is None else self._first_job)
-        return max(work, 0.0) * since / max(spent, 1e-3)
+        seconds_left = round(max(work, 0.0) * since / max(spent, 1e-3))
+        unknown = sum(count for rule, count in left.items() if not self._done[rule])
+        if not seconds_left:
+            return ""
+        how = "at least" if unknown > UNKNOWN_SHARE * sum(left.values()) else "about"
+        return f", {how} {in_words(seconds_left)} left"
 
 
 def in_words(seconds: float) -> str:
