@@ -22,15 +22,8 @@ include: "workflow/rules/aggregate.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/discover.smk"
 include: "workflow/rules/orphans.smk"
-
-
-if PREDICTED:
-
-    include: "workflow/rules/predict.smk"
-
-else:
-
-    include: "workflow/rules/convert.smk"
+# Networks make the probabilities, or files hold them.
+include: "workflow/rules/predict.smk" if PREDICTED else "workflow/rules/convert.smk"
 
 
 if not STREAM:
@@ -51,7 +44,7 @@ rule all:
 
 if CONFIG["on_rejected"] == "fail":
 
-    # It has no output, so that it judges again on every run.
+    # It has no output, so that it judges again on every run; a file that is included could not make it the default.
     rule judge_rejected:
         default_target: True
         input:

@@ -77,6 +77,13 @@ def test_a_removed_row_runs_the_tables_only(study):
     folders = [f"{study.folder}/{root}/sub-02" for root in ("results", "work")]
     assert [line for line in listed.output.splitlines() if line.startswith(str(study.folder))] == folders
     assert "Samples with results, and without a row in the samples table: 1, " in listed.output
+    # Nor does a failed listing say anything of the cohort.
+    log = study.folder / "logs/orphans.log"
+    log.unlink()
+    (log / "in the way").mkdir(parents=True)
+    listed = study.run("orphans")
+    assert (listed.code, "incomplete" in listed.output) == (1, False)
+    assert not (study.folder / "results/incomplete").exists()
 
 
 def test_changed_metadata_runs_the_tables_only(study):

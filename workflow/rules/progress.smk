@@ -1,10 +1,11 @@
 # What the main process says while it runs, and at its end: on the terminal, and in logs/progress.log.
-LISTING = asked_for("orphans")
+# Targets that compute nothing of the cohort end without a word of it.
+ASIDE = DISCOVERING or asked_for("orphans")
 
 
 def summarise(said):
     """Say what there is, also where there was nothing to be done."""
-    if workflow.dryrun or DISCOVERING or LISTING:
+    if workflow.dryrun or ASIDE:
         return
     if VOLUMES:
         ending.finish(RESULTS, SAMPLES, said)
@@ -22,7 +23,7 @@ onsuccess:
 
 
 onerror:
-    if not DISCOVERING and VOLUMES:
+    if VOLUMES and not ASIDE:
         recipes = {sample: entropy_recipe(sample) for sample in SAMPLES}
         ending.salvage(
             RESULTS, SAMPLES, recipes, CONFIG["group"], FIGURE_FORMAT, PROGRESS
