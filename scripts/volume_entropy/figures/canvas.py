@@ -41,7 +41,7 @@ class Page:
     """
 
     def __init__(self, pixels: Bytes, dpi: float) -> None:
-        self.height, self.width, _ = pixels.shape
+        self.width = pixels.shape[1]
         self.dpi = dpi
         self._pixels = pixels
         self._marks: list[Mark] = []
