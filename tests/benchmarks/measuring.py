@@ -44,6 +44,8 @@ def cost_of(command: Sequence[str | Path]) -> Cost:
 def costs_of(commands: Sequence[Sequence[str | Path]], logs: Sequence[Path] = ()) -> list[Cost]:
     """Run commands at the same time, with the library on their path; what they say goes to `logs`, if given."""
     environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'scripts'}{os.pathsep}{ROOT / 'tests'}"}
+    # Where it is set, our modules are compiled anew in each process, and the installed ones of a rival are not.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     with tempfile.TemporaryDirectory() as folder:
         launcher = (sys.executable, "-I", "-S", "-c", LAUNCHER)
         reports = [Path(folder, str(number)) for number in range(len(commands))]
