@@ -6,13 +6,8 @@ import nibabel
 import numpy as np
 import pytest
 from files import AFFINE, SHAPE, softmax_field, write_nifti
-from hypothesis import given
-from hypothesis import strategies as st
-from nibabel.nifti1 import data_type_codes
-from nibabel.spatialimages import HeaderDataError
 from reader_contract import assemble, rejected
 from volume_entropy.readers import open_reader, read_geometry
-from volume_entropy.readers.nifti_header import DATA_TYPES, VERSIONS, Header
 
 REAL_TYPES = ["int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64"]
 
@@ -147,83 +142,3 @@ def test_the_geometry_is_that_of_json_too(tmp_path: Path) -> None:
     header = json.loads(json.dumps(geometry.header(), allow_nan=False))
     assert header["shape"] == list(SHAPE)
     assert header["affine"] == AFFINE.tolist()
-
-
-# Beyond the first ones, those whose squares are near 1: the fourth component is 0, or there is none.
-COMPONENTS = st.sampled_from(
-    [
-        0.0,
-        -0.0,
-        1.0,
-        -1.0,
-        0.5,
-        0.6,
-        -0.8,
-        0.1234567,
-        1e-4,
-        2.0,
-        np.nan,
-        1.0000001,
-        0.9999997,
-        1 + 4e-16,
-        1 - 2e-16,
-        1 - 6e-16,
-    ]
-)
-
-
-@pytest.mark.parametrize("kind", [nibabel.Nifti1Header, nibabel.Nifti2Header])
-@pytest.mark.parametrize("order", ["<", ">"])
-@given(
-    quaternion=st.tuples(*[COMPONENTS] * 3),
-    handedness=st.sampled_from([1.0, -1.0, 0.0, -0.0, 3.0, np.nan]),
-    sizes=st.tuples(*[st.sampled_from([1.0, 0.7, 3.5, 0.0, -2.0, 1e30, np.inf])] * 3),
-)
-def test_transforms_are_to_the_bit_those_of_nibabel(kind, order, quaternion, handedness, sizes):
-    header = kind(endianness=order)
-    for letter, component, offset in zip("bcd", quaternion, (-90.3, 0.0, 1e-3), strict=True):
-        header[f"quatern_{letter}"] = component
-        header[f"qoffset_{'xyz'['bcd'.index(letter)]}"] = offset
-    header["pixdim"][:4] = (handedness, *sizes)
-    header["srow_x"], header["srow_y"], header["srow_z"] = np.arange(12).reshape(3, 4) / 7 - 0.5
-    ours = Header.of(header.binaryblock, VERSIONS[len(header.binaryblock)], order)
-    if handedness == 0:
-        header["pixdim"][0] = 1
-    try:
-        with np.errstate(all="ignore"):
-            expected = np.asarray(header.get_qform(), np.float64)
-    except (ValueError, HeaderDataError):
-        expected = np.full((4, 4), np.nan)
-    with np.errstate(all="ignore"):
-        found = ours.qform()
-    assert (found is None) == (not np.isfinite(expected).all())
-    assert found is None or found.tobytes() == expected.tobytes()
-    assert ours.sform().tobytes() == np.asarray(header.get_sform(), np.float64).tobytes()
-
-
-@pytest.mark.parametrize("kind", [nibabel.Nifti1Header, nibabel.Nifti2Header])
-@pytest.mark.parametrize("order", ["<", ">"])
-def test_fields_are_those_of_nibabel(kind, order):
-    size = kind.template_dtype.itemsize
-    content = np.random.default_rng(9).integers(0, 256, size, np.uint8).tobytes()
-    expected, ours = kind(content, order, check=False), Header.of(content, VERSIONS[size], order)
-    groups = {
-        "quatern": ("quatern_b", "quatern_c", "quatern_d"),
-        "qoffset": ("qoffset_x", "qoffset_y", "qoffset_z"),
-        "srow": ("srow_x", "srow_y", "srow_z"),
-    }
-    for name in VERSIONS[size].layout.names:
-        theirs = np.array([expected[part] for part in groups.get(name, (name,))])
-        np.testing.assert_array_equal(np.asarray(ours[name]).ravel(), theirs.ravel(), err_msg=name)
-    assert VERSIONS[size].first_voxel == kind.single_vox_offset
-    assert VERSIONS[size].magic == kind.single_magic
-
-
-def test_types_of_voxels_are_those_of_the_standard():
-    assert {code: name for code, (name, _) in DATA_TYPES.items()} == {
-        code: data_type_codes.label[code] for code in data_type_codes.code if isinstance(code, int)
-    }
-    for code, (_, kind) in DATA_TYPES.items():
-        theirs = np.dtype(data_type_codes.dtype[code])
-        readable = theirs.kind in "iuf" and 0 < theirs.itemsize <= 8
-        assert (kind is not None and np.dtype(kind) == theirs) if readable else kind is None

@@ -1,7 +1,7 @@
 """NIfTI-1 and NIfTI-2, in one file, compressed or not.
 
-The voxels are read here, since nibabel keeps no checksum, reads a slab of a compressed file from the file's start, and
-makes float64 of everything.
+The header is read by nibabel; the voxels are read here, since nibabel keeps no checksum, reads a slab of a compressed
+file from the file's start, and makes float64 of everything.
 """
 
 from collections.abc import Generator
@@ -10,15 +10,21 @@ from math import isfinite, prod
 from typing import Any
 
 import numpy as np
+from nibabel.nifti1 import Nifti1Header, data_type_codes
+from nibabel.nifti2 import Nifti2Header
+from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
 from ..errors import DataError
 from .axes import Axes, find_axes
 from .base import Geometry, Slab
-from .nifti_header import DATA_TYPES, VERSIONS, Header
 from .sources import REMAKE, Source, opened, skip
 from .voxels import VoxelType, stream_slabs
 
+# Headers that can be told apart by their own size, the first four bytes of the file.
+_HEADERS: dict[int, Any] = {348: Nifti1Header, 540: Nifti2Header}
+_SINGLE_FILE = {Nifti1Header: b"n+1", Nifti2Header: b"n+2"}
+_REAL_KINDS = "iuf"
 _HIGHEST_XFORM_CODE = 5
 _UNIT_MM = {1: 1000.0, 2: 1.0, 3: 0.001}
 
@@ -85,13 +91,13 @@ def open_reader(path: str, *, n_classes: int | None, class_axis: str, axes: str)
     return NiftiReader(path, _geometry(path, header, roles), roles, voxels, offset, n_bytes)
 
 
-def _read_header(source: Source) -> Header:
+def _read_header(source: Source) -> Any:
     """Read the fixed part of the header, in whichever byte order and version it is."""
     start = bytearray(4)
     source.readinto(memoryview(start))
-    little, big = VERSIONS.get(int.from_bytes(start, "little")), VERSIONS.get(int.from_bytes(start, "big"))
-    version = little or big
-    if version is None:
+    little, big = _HEADERS.get(int.from_bytes(start, "little")), _HEADERS.get(int.from_bytes(start, "big"))
+    kind = little or big
+    if kind is None:
         compressed = start[:2] == b"\x1f\x8b"
         raise DataError(
             "not_this_format",
@@ -99,20 +105,20 @@ def _read_header(source: Source) -> Header:
             f"begins with {bytes(start)!r}, expected the header size 348 or 540",
             "Add .gz to the name." if compressed else "Correct the path, or convert the file to NIfTI.",
         )
-    rest = bytearray(version.layout.itemsize - 4)
+    rest = bytearray(kind.template_dtype.itemsize - 4)
     source.readinto(memoryview(rest))
-    header = Header.of(bytes(start + rest), version, "<" if little else ">")
-    magic = bytes(header["magic"])  # without the zero bytes that end it
-    if magic != version.magic:
+    header = kind(bytes(start + rest), "<" if little else ">", check=False)
+    magic = bytes(header["magic"].item())  # without the zero bytes that end it
+    if magic != _SINGLE_FILE[kind]:
         raise DataError(
             "not_this_format",
-            f"{source.path} is no single-file NIfTI: its magic is {magic!r}, expected {version.magic!r}",
+            f"{source.path} is no single-file NIfTI: its magic is {magic!r}, expected {_SINGLE_FILE[kind]!r}",
             "Analyze files and .hdr/.img pairs leave the orientation open; convert them to .nii.gz.",
         )
     return header
 
 
-def _shape(path: str, header: Header) -> tuple[int, ...]:
+def _shape(path: str, header: Any) -> tuple[int, ...]:
     dim = [int(size) for size in header["dim"]]
     if not 1 <= dim[0] <= 7:
         raise _invalid(path, f"{dim[0]} axes", "1 to 7")
@@ -122,30 +128,30 @@ def _shape(path: str, header: Header) -> tuple[int, ...]:
     return shape
 
 
-def _dtype(path: str, header: Header) -> np.dtype[Any]:
+def _dtype(path: str, header: Any) -> np.dtype[Any]:
     code = int(header["datatype"])
-    if code not in DATA_TYPES:
+    if code not in data_type_codes.dtype:
         raise _invalid(path, f"the data type code {code}", "one that NIfTI defines")
-    name, kind = DATA_TYPES[code]
-    if kind is None:
+    dtype: np.dtype[Any] = np.dtype(data_type_codes.dtype[code])
+    if dtype.kind not in _REAL_KINDS or dtype.itemsize > 8 or dtype.itemsize == 0:
         raise DataError(
             "type_unsupported",
-            f"{path} holds voxels of type {name}, expected integers or floats of 8 to 64 bits",
+            f"{path} holds voxels of type {data_type_codes.label[code]}, expected integers or floats of 8 to 64 bits",
             "Give the file that holds the probabilities as numbers, not a colour or complex image.",
         )
-    return np.dtype(kind).newbyteorder(header.order)
+    return dtype.newbyteorder(header.endianness)
 
 
-def _offset(path: str, header: Header) -> int:
-    offset, least = float(header["vox_offset"]), header.version.first_voxel
+def _offset(path: str, header: Any) -> int:
+    offset, least = float(header["vox_offset"]), header.single_vox_offset
     if offset == 0:
-        return least
+        return int(least)
     if not isfinite(offset) or offset < least or offset != int(offset):
         raise _invalid(path, f"voxels from byte {offset:g} on", f"a whole number of at least {least}")
     return int(offset)
 
 
-def _scaling(path: str, header: Header) -> tuple[float, float]:
+def _scaling(path: str, header: Any) -> tuple[float, float]:
     """Slope and intercept; by the standard a slope of 0 (nibabel: or one that is not finite) means no scaling."""
     slope, inter = float(header["scl_slope"]), float(header["scl_inter"])
     if slope == 0 or not isfinite(slope):
@@ -155,18 +161,18 @@ def _scaling(path: str, header: Header) -> tuple[float, float]:
     return slope, inter
 
 
-def _geometry(path: str, header: Header, axes: Axes) -> Geometry:
+def _geometry(path: str, header: Any, axes: Axes) -> Geometry:
     """Where the voxels lie: by the sform, else by the qform, else by the voxel size with the origin at the centre."""
     for field in ("qform_code", "sform_code"):
         if not 0 <= int(header[field]) <= _HIGHEST_XFORM_CODE:
             # Some readers take such a transform, others fall back to another one: another place.
             raise _invalid(path, f"the {field} {int(header[field])}", f"0 to {_HIGHEST_XFORM_CODE}")
     with np.errstate(all="ignore"):  # absurd transforms overflow on their way to being refused
-        qform = header.qform() if int(header["qform_code"]) != 0 else None
+        qform = _qform(header) if int(header["qform_code"]) != 0 else None
         qform_code = 0 if qform is None else int(header["qform_code"])
         sform_code = int(header["sform_code"])
         if sform_code != 0:
-            name, affine = "an sform", header.sform()
+            name, affine = "an sform", np.asarray(header.get_sform(), dtype=np.float64)
         elif int(header["qform_code"]) != 0:
             name, affine = "a qform", np.full((4, 4), np.nan) if qform is None else qform
         else:
@@ -181,7 +187,20 @@ def _geometry(path: str, header: Header, axes: Axes) -> Geometry:
     return Geometry(axes.shape, affine, (x, y, z), unit_mm, True, qform, qform_code, sform_code, units)
 
 
-def _centred(header: Header, axes: Axes) -> NDArray[np.float64]:
+def _qform(header: Any) -> NDArray[np.float64] | None:
+    """Return the qform, or None if its numbers are no rotation, which does no harm beside a valid sform."""
+    if header["pixdim"][0] == 0:
+        # By the standard, a handedness of 0 is 1.
+        header = header.copy()
+        header["pixdim"][0] = 1
+    try:
+        qform = np.asarray(header.get_qform(), dtype=np.float64)
+    except (ValueError, HeaderDataError):
+        return None
+    return qform if np.isfinite(qform).all() else None
+
+
+def _centred(header: Any, axes: Axes) -> NDArray[np.float64]:
     """Return the affine of a file without sform and qform, as nibabel makes it; an absent or zero size counts as 1."""
     sizes = [1.0 if axis is None else abs(float(header["pixdim"][axis + 1])) or 1.0 for axis in axes.space]
     sizes[0] = -sizes[0]  # the Analyze convention: x grows to the left

@@ -10,7 +10,7 @@ from ..cohort import CRITERIA, FLAG_LIMIT, MIN_GROUP
 from ..measures import MEASURES, default_measures, statistics_of
 
 # What a number depends on, or what wrote a figure; the first is named apart.
-PACKAGES = ("numpy", "numba", "dask", "zarr", "snakemake")
+PACKAGES = ("numpy", "numba", "dask", "zarr", "nibabel", "snakemake")
 
 # By the first author's name and the year as they stand in `measures.MEASURES`.
 REFERENCES = {
