@@ -27,6 +27,7 @@ rule train_classifier:
     output:
         network=f"{RESULTS}/networks/{{network}}.pt",
         curves=f"{RESULTS}/networks/{{network}}_losses.csv",
+        dictionary=f"{RESULTS}/networks/{{network}}_losses.json",
         figure=f"{RESULTS}/networks/{{network}}_losses.png",
     log:
         "logs/train_classifier/{network}.log",

@@ -48,8 +48,10 @@ if MODEL.trains:
         output:
             network=network_file("{network}"),
             curves=f"{RESULTS}/models/{{network}}_losses.csv",
+            curves_dictionary=f"{RESULTS}/models/{{network}}_losses.json",
             figure=f"{RESULTS}/models/{{network}}_losses.png",
             posterior=f"{RESULTS}/models/{{network}}_posterior.csv",
+            posterior_dictionary=f"{RESULTS}/models/{{network}}_posterior.json",
         log:
             "logs/train/{network}.log",
         benchmark:
@@ -78,6 +80,7 @@ if MODEL.sweep:
             ],
         output:
             table=f"{RESULTS}/models/posterior_kl.csv",
+            dictionary=f"{RESULTS}/models/posterior_kl.json",
             figure=f"{RESULTS}/models/posterior_kl.png",
         log:
             "logs/compare_posteriors.log",
