@@ -29,12 +29,12 @@ from .voxelwise import BlockMeasures
 Unit = Literal["bit", "nat"]
 Kind = Literal["softmax", "regions"]
 Maps = dict[str, NDArray[np.float32]]
-# Invalid voxels, and the lowest and highest finite value.
-Found = tuple[int, NDArray[np.float64]]
+# Whether all voxels are invalid, and the lowest and highest finite value.
+Found = tuple[bool, NDArray[np.float64]]
 
 # What the kernels give when they go over all members of a tile at once; the others need the members of a whole block.
 _FROM_ONE = {"predictive_entropy"}
-_AT_ONCE = {"predictive_entropy", "expected_entropy", "mutual_information", "variance"}
+_AT_ONCE = _FROM_ONE | set(Split._fields)
 # Copies (of another type, or of axes in another order) are made in pieces of about this size.
 _PIECE_BYTES = 2**24
 # Voxels of a block, where one is needed: its accumulators stay in L2.
@@ -168,15 +168,21 @@ def _measure_all(
     """Maps of p (member, class, …), of the shape of the rest."""
     _check(p, unit, kind, measures, workers)
     n_voxels = math.prod(p.shape[2:])
-    job = _Job(p.shape[0], p.shape[1], n_voxels, unit, kind, measures, sum_tolerance)
+    # One member does not disagree: what members give is known without adding it up.
+    known = [name for name in measures if MEASURES[name].needs_members] if len(p) == 1 else []
+    measured = tuple(dict.fromkeys(["predictive_entropy", *(name for name in measures if name not in known)]))
+    job = _Job(p.shape[0], p.shape[1], n_voxels, unit, kind, measured, sum_tolerance)
     if n_voxels > 0:
         with ThreadPoolExecutor(workers) as pool:
             results = list(pool.map(lambda task: task(), job.tasks(p, workers)))
-        if sum(n_invalid for n_invalid, _ in results) == n_voxels:
+        if all(nothing for nothing, _ in results):
             low, high = min(x[0] for _, x in results), max(x[1] for _, x in results)
             hint = " Pass sum_tolerance=None to divide by the sums." if kind == "softmax" and low >= 0 else ""
             raise ValueError(f"no voxel holds probabilities; the finite values are {low:g} to {high:g}.{hint}")
-    return {name: job.maps[name].reshape(p.shape[2:]) for name in measures}
+    whole = job.maps["predictive_entropy"]
+    # 0, but NaN where the voxel is invalid.
+    maps = job.maps | {name: whole.copy() if name == "expected_entropy" else whole * 0 for name in known}
+    return {name: maps[name].reshape(p.shape[2:]) for name in measures}
 
 
 def _check(p: NDArray[Any], unit: str, kind: str, measures: tuple[str, ...], workers: int) -> None:
@@ -221,21 +227,17 @@ class _Job:
         self.settings = make_settings(
             n_classes=n_classes, kind=kind, complement=False, sum_tolerance=sum_tolerance, quantum=0.0, unit=unit
         )
-        self.asked = set(measures)
-        self.maps = {name: np.empty(n_voxels, np.float32) for name in {*measures, "predictive_entropy"}}
+        asked = set(measures)
+        # Not one of them is left as it is here: each task fills its part of all that is asked.
+        self.maps = {name: np.empty(n_voxels, np.float32) for name in asked}
         # Blocks are for what the two kernels that go over whole arrays do not give.
         softmax = kind == "softmax"
-        self.single = softmax and n_members == 1 and self.asked <= _FROM_ONE and is_near_one(self.settings, False)
-        self.at_once = softmax and self.asked <= _AT_ONCE
-        if self.single or self.at_once:
-            self.output = make_output(n_voxels, n_classes, kind, sums=False)._replace(
-                entropy=self.maps["predictive_entropy"]
-            )
-        if self.at_once and self.asked > _FROM_ONE:
-            self.split: Split | None = make_split(n_voxels)
+        self.single = softmax and n_members == 1 and asked == _FROM_ONE and is_near_one(self.settings, False)
+        self.at_once = softmax and asked <= _AT_ONCE
+        self.split: Split | None = None
+        if self.at_once and asked != _FROM_ONE:
+            self.split = make_split(n_voxels)
             self.maps |= self.split._asdict()
-        else:
-            self.split = None
 
     def tasks(self, p: NDArray[Any], workers: int) -> Iterator[Callable[[], Found]]:
         """Tasks that each measure a part of p (member, class, …)."""
@@ -263,11 +265,9 @@ class _Job:
         """Measure voxels `start` to `stop` of (member, class, voxel), whose voxel 0 is `first` of the maps."""
         here = slice(first, first + flat.shape[2])
         if self.single or (self.at_once and flat.dtype == np.float32):
-            fresh = make_output(0, flat.shape[1], "softmax", sums=False)
-            output = fresh._replace(
-                entropy=self.output.entropy[here],
-                segmentation=self.output.segmentation[here],
-                odd=np.empty(-(-flat.shape[2] // TILE), np.uint8),
+            # Labels are not asked for: those of a tile stay in the cache, all of them would be a quarter of the writes.
+            output = make_output(TILE, flat.shape[1], "softmax", sums=False)._replace(
+                entropy=self.maps["predictive_entropy"][here], odd=np.empty(-(-flat.shape[2] // TILE), np.uint8)
             )
             if self.single:
                 rows, halves = rows_and_halves(flat[0])
@@ -278,12 +278,13 @@ class _Job:
                 members = make_members(TILE, flat.shape[1])
                 kernels = member_kernels(flat.shape[1], is_near_one(self.settings, False))
                 kernels.measure_members(flat, start, stop, self.settings, make_scratch(), members, output, split)
-            return int(np.isnan(output.entropy[start:stop]).sum()), output.extremes
+            found = output.entropy[start:stop]
+            return bool(np.isnan(found[0]) and np.isnan(found).all()), output.extremes
         return self.measure_blocks(flat, start, stop, first)
 
     def measure_blocks(self, flat: NDArray[Any], start: int, stop: int, first: int) -> Found:
         """The same, by blocks whose members are streamed."""
-        n_invalid, extremes = 0, np.array([np.inf, -np.inf])
+        nothing, extremes = True, np.array([np.inf, -np.inf])
         for low in range(start, stop, _BLOCK_VOXELS):
             high = min(low + _BLOCK_VOXELS, stop)
             block = self.new_block((1, 1, high - low))
@@ -292,6 +293,6 @@ class _Job:
             result = block.finish()
             for name, values in result.maps.items():
                 self.maps[name][first + low : first + high] = values[0, 0]
-            n_invalid += result.n_invalid
+            nothing = nothing and result.n_invalid == high - low
             extremes = np.array([np.fmin(extremes[0], result.minimum), np.fmax(extremes[1], result.maximum)])
-        return n_invalid, extremes
+        return nothing, extremes

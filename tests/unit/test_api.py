@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from volume_entropy import api, entropy, uncertainty
+from volume_entropy.measures import MEASURES
 
 JIT = not numba.config.DISABLE_JIT
 few = settings(max_examples=25 if JIT else 2, deadline=None)
@@ -79,6 +80,24 @@ def test_regions(p):
     names = tuple(expected.maps)
     for name, values in uncertainty(p, kind="regions", measures=names).items():
         assert_allclose(values, expected.maps[name], rtol=0, atol=2e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("kind", ["softmax", "regions"])
+@pytest.mark.parametrize("n_members", [1, 3])
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+def test_a_measure_is_the_same_alone_and_among_others(kind, n_members, dtype):
+    p = own.softmax_volume(1, n_members, 4, (2, 3, 41)).astype(dtype)
+    p[:, 0, 0, 0, 0] = np.nan
+    expected = reference.block(p.astype(np.float32), kind=kind).maps
+    names = [name for name, measure in MEASURES.items() if kind in measure.kinds]
+    everything = uncertainty(p, kind=kind, measures=names)
+    for asked in [names[::-1], *([name] for name in names), *([name, "variance"] for name in names)]:
+        maps = uncertainty(p, kind=kind, measures=asked)
+        assert list(maps) == list(dict.fromkeys(asked))
+        for name, values in maps.items():
+            right = expected.get(name, everything[name])
+            assert_allclose(values, right, rtol=0, atol=6e-5 if "kl" in name else 2e-6, err_msg=name)
+            assert np.isnan(values[0, 0, 0]), name
 
 
 @pytest.mark.parametrize("n_members", [1, 3])

@@ -33,7 +33,7 @@ from .entropy import (
     entropy_parts,
     log2,
 )
-from .outputs import Output, write_entropy
+from .outputs import Output, labels_at, write_entropy
 
 LOG2_E = np.float32(np.log2(np.e))
 _NONE, _EMPTY, _FILLED, _INVALID = np.int32(0), np.int32(EMPTY), np.int32(FILLED), np.int32(INVALID)
@@ -169,7 +169,7 @@ def finish_tile(
         state[v] = np.uint8(np.int32(bits | np.int32(UNEXPLAINED)) if np.int32(bits & _BOTH) == _BOTH else bits)
     accumulate(members.mean, first, n, 0, scratch.sums, scratch.label)
     write_entropy(
-        n, settings, scratch.sums, scratch.label, state, output.entropy[at : at + n], output.segmentation[at : at + n]
+        n, settings, scratch.sums, scratch.label, state, output.entropy[at : at + n], labels_at(at, n, output)
     )
 
 

@@ -40,7 +40,7 @@ class Output(NamedTuple):
     entropy
         (voxel,) predictive entropy.
     segmentation
-        (voxel,) labels, or (region, voxel) flags.
+        (voxel,) labels, or (region, voxel) flags; or room for the labels of one tile, which nobody asks for.
     expected
         (class,) Σ p̄ · 2³⁰ over the domain; of no classes if nobody asks.
     counts, extremes
@@ -73,6 +73,13 @@ def widen_half(halves: NDArray[np.uint16], first: int, n: int, rows: Floats) -> 
             x = subnormal if magnitude < np.int32(0x0400) else normal
             x = not_finite if magnitude >= np.int32(0x7C00) else x
             row[v] = -x if bits != magnitude else x
+
+
+@inlined
+def labels_at(at: int, n: int, output: Output) -> Labels:
+    """Where the labels of voxels `at` to `at + n` go."""
+    stop = at + n
+    return output.segmentation[at:stop] if stop <= output.segmentation.size else output.segmentation[:n]
 
 
 @inlined

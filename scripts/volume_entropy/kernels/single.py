@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from .checks import classify, widen_extremes
 from .compilation import kernel
 from .entropy import TILE, Floats, Scratch, Settings, accumulate, add_background
-from .outputs import Output, weigh_domain, weighted_sum, widen_half, write_entropy
+from .outputs import Output, labels_at, weigh_domain, weighted_sum, widen_half, write_entropy
 
 
 @kernel
@@ -50,7 +50,7 @@ def measure_single(
             add_background(n, sums, label, background)
         n_invalid = classify(n, settings, sums, state, output.counts)
         output.odd[at // TILE] = n_invalid > 0 or not finite
-        write_entropy(n, settings, sums, label, state, output.entropy[at : at + n], output.segmentation[at : at + n])
+        write_entropy(n, settings, sums, label, state, output.entropy[at : at + n], labels_at(at, n, output))
         if output.expected.size > 0:
             weight = scratch.weight[:n]
             weigh_domain(sums, state, None if mask is None else mask[at : at + n], weight)

@@ -27,7 +27,7 @@ from .entropy import (
     entropy_parts,
     log2,
 )
-from .outputs import VALUE_SCALE, Output, value_of, weighted_sum, widen_half
+from .outputs import VALUE_SCALE, Output, labels_at, value_of, weighted_sum, widen_half
 from .single import measure_single
 
 # LLVM unrolls loops up to a size: 10 classes still are, 12 are not, and then nothing is vectorised.
@@ -87,7 +87,7 @@ def make_unrolled(n_rows: int) -> Callable[..., None]:
         output: Output,
     ) -> bool | np.bool_:
         """Write a tile's entropy and labels, and `total`: Σp, infinite where a voxel has no probabilities."""
-        entropy, segmentation = output.entropy[at : at + n], output.segmentation[at : at + n]
+        entropy, segmentation = output.entropy[at : at + n], labels_at(at, n, output)
         n_empty, n_filled, n_renormalised = _NONE, _NONE, _NONE
         lowest, below, high, sum_low, sum_high = MOST, LEAST, _NONE, MOST, _NONE
         for v in range(n):
