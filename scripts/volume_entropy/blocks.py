@@ -63,6 +63,18 @@ def process_block(probabilities: Path, measures: Path, box: Slices, settings: Bl
     return finish_block(store, block, measures, box, settings)
 
 
+def load_kernels(store: ProbabilityStore, settings: BlockSettings) -> None:
+    """Load the machine code for a store's blocks, or compile it, by measuring one voxel of no probability.
+
+    Before threads do it, one while the others wait, in what is logged as the time of their pass.
+    """
+    block = open_block(store, (slice(0, 1), slice(0, 1), slice(0, 1)), settings)
+    for _ in store.members:
+        block.add(np.zeros((len(store.classes) - store.complement, 1, 1, 1), store.array.dtype))
+    mask = None if store.mask is None else np.ones((1, 1, 1), np.bool_)
+    sum_block(block.finish(mask), mask, (0, 0, 0), settings)
+
+
 def open_block(store: ProbabilityStore, box: Slices, settings: BlockSettings) -> BlockMeasures:
     """Give what takes the members of a block, one after the other."""
     z, y, x = box

@@ -3,8 +3,6 @@
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,13 +19,10 @@ from .stores.probabilities import ProbabilityStore, open_probabilities
 from .stores.sealed import StoreError, open_sealed, write_rejection
 
 if TYPE_CHECKING:
-    from .partials import RoleSums, SampleSums
     from .summary import Field
 
 STAGE = "compute_entropy"
 MemberStream = Callable[[], Iterator[NDArray[Any]]]
-# The scheduler that is no address.
-THREADS = "threads"
 
 
 def compute_sample(
@@ -38,7 +33,7 @@ def compute_sample(
     summary_path: Path,
     maps_dir: Path,
     threads: int,
-    scheduler: str = THREADS,
+    scheduler: str = "threads",
     stream: MemberStream | None = None,
 ) -> None:
     """Compute one sample: measures of every voxel, maps, summary; or pass its rejection on.
@@ -121,14 +116,26 @@ def _compute(
     scheduler: str,
     stream: MemberStream | None,
 ) -> None:
-    with phase("imports"):
+    settings, n_members = recipe["settings"], len(store.members)
+    summed = summarised_measures(n_members, settings["measures"], store.kind)
+    with phase("imports and kernels"):
+        from .blocks import BlockSettings, load_kernels
+        from .passes import first_pass, second_pass
+        from .scheduling import THREADS
         from .summary import Field, summarise
 
-    settings, n_members = recipe["settings"], len(store.members)
-    stored = default_measures(n_members, settings["measures"], store.kind)
-    summed = summarised_measures(n_members, settings["measures"], store.kind)
-    sums = _first_pass(store, recipe, stored, summed, measures_path, threads, scheduler, stream)
-    roles = _second_pass(store, recipe, stored, summed, measures_path, maps_dir, threads)
+        block = BlockSettings(
+            unit=settings["unit"],
+            sum_tolerance=settings["sum_tolerance"],
+            measures=default_measures(n_members, settings["measures"], store.kind),
+            summed=summed,
+            threshold=settings["threshold"] * (1.0 if settings["unit"] == "bit" else math.log(2.0)),
+            with_votes="lesions" in settings and n_members > 1,
+        )
+        if scheduler == THREADS and stream is None:
+            load_kernels(store, block)
+    sums = first_pass(store, recipe, block, measures_path, threads, scheduler, stream)
+    roles = second_pass(store, recipe, block, measures_path, maps_dir, threads)
     for name in summed:
         if sum(roles.totals[name][1:]) != sums.measures[name].domain_total:
             raise StoreError(measures_path, f"array {name} does not give the numbers that were written")
@@ -169,117 +176,5 @@ def _lesions(measures_path: Path, asked: Mapping[str, Any], field: "Field") -> d
     return {"lesions": rows}
 
 
-def _first_pass(
-    store: ProbabilityStore,
-    recipe: Mapping[str, Any],
-    stored: tuple[str, ...],
-    summed: tuple[str, ...],
-    measures_path: Path,
-    threads: int,
-    scheduler: str,
-    stream: MemberStream | None,
-) -> "SampleSums":
-    """Write the measure store; sealed only if the values are probabilities."""
-    settings, regions = recipe["settings"], store.kind == "regions"
-    from .blocks import BlockSettings
-    from .kernels.buffers import count_words
-    from .scheduling import run_blocks, stream_blocks
-    from .stores.measures import MeasureWriter
-    from .validity import require_probabilities
-
-    log2 = 1.0 if settings["unit"] == "bit" else math.log(2.0)
-    block = BlockSettings(
-        unit=settings["unit"],
-        sum_tolerance=settings["sum_tolerance"],
-        measures=stored,
-        summed=summed,
-        threshold=settings["threshold"] * log2,
-        with_votes="lesions" in settings and len(store.members) > 1,
-    )
-    attributes = {
-        "classes": store.classes,
-        "kind": store.kind,
-        "unit": settings["unit"],
-        "affine": store.affine.tolist(),
-        "geometry": store.geometry,
-        "voxel_volume_mm3": store.voxel_volume_mm3,
-        "recipe": recipe,
-    }
-    writer = MeasureWriter(
-        measures_path,
-        layout=store.layout,
-        measures=stored,
-        n_regions=len(store.classes) if regions else 0,
-        attributes=attributes,
-        segmentation_dtype="uint16" if not regions and len(store.classes) > 254 else "uint8",
-        with_mask=store.mask is not None,
-        n_words=count_words(len(store.members), len(store.classes), store.kind) if block.with_votes else 0,
-    )
-    where = f"{threads} threads" if scheduler == THREADS else f"the workers of {scheduler}"
-    with writer, phase(f"first pass, {store.layout.n_blocks} blocks in {where}"):
-        if stream is None:
-            sums = run_blocks(
-                store.path, writer.location, store.layout.blocks(), block, threads=threads, scheduler=scheduler
-            )
-        else:
-            sums = stream_blocks(store, writer.location, stream(), block, threads=threads)
-        store.require_unchanged()
-        require_probabilities(
-            sums,
-            where=_names_of(recipe["sources"]),
-            n_stored=len(store.classes) - store.complement,
-            complement=store.complement,
-            quantum=store.quantum,
-            settings=settings,
-        )
-        sealed: dict[str, Any] = {"counts": dict(sums.counts)}
-        if sums.scores:
-            from .scoring.files import as_json
-
-            sealed["scores"] = [as_json(task) for task in sums.scores]
-        writer.seal(sealed)
-    return sums
-
-
-def _second_pass(
-    store: ProbabilityStore,
-    recipe: Mapping[str, Any],
-    stored: tuple[str, ...],
-    summed: tuple[str, ...],
-    measures_path: Path,
-    maps_dir: Path,
-    threads: int,
-) -> "RoleSums":
-    """Sum what needs neighbouring voxels, and write the maps."""
-    from .maps.writing import open_nifti_maps, write_ome_image
-    from .slabs import sum_roles
-    from .stores.measures import open_measures
-
-    settings, measures = recipe["settings"], open_measures(measures_path)
-    if isinstance(measures, Rejection):
-        raise StoreError(measures_path, "it was replaced while it was read")
-    name = settings["background_class"]
-    background = store.classes.index(name) if store.kind == "softmax" and name in store.classes else None
-    with (
-        phase(f"second pass, {len(stored)} measures, maps as {' and '.join(settings['maps']) or 'no file'}"),
-        replaced_when_whole(maps_dir) as temporary,
-        ThreadPoolExecutor(threads) as pool,
-        ExitStack() as files,
-    ):
-        temporary.mkdir()
-        wanted = settings["maps"]
-        maps = open_nifti_maps(temporary, store, recipe, stored, pool, files) if "nifti" in wanted else {}
-        sums = sum_roles(measures, summed, maps, background=background)
-        if "ome-zarr" in wanted:
-            write_ome_image(temporary, measures, store, recipe, stored, pool)
-        return sums
-
-
 def _provenance(recipe: Mapping[str, Any]) -> dict[str, Any]:
     return {"recipe": recipe, "library_version": __version__, "schema_version": SCHEMA_VERSION}
-
-
-def _names_of(sources: list[list[Any]]) -> str:
-    """Name the source files in a message: the first name, without its folder, and how many more there are."""
-    first, *others = (Path(source[0]).name for source in sources)
-    return first if not others else f"{first} and {len(others)} more"

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from dask.delayed import delayed
+from dask.threaded import get
 from numpy.typing import NDArray
 
 from . import __version__
@@ -23,6 +25,8 @@ from .voxelwise import BlockMeasures
 if TYPE_CHECKING:
     from distributed import Client
 
+# The scheduler that is no address.
+THREADS = "threads"
 # Partial sums that are merged by one task, and blocks of one Dask graph: few of either are in memory at a time,
 # whatever the number of blocks, and the threads wait for each other once in so many blocks.
 FAN_IN = 8
@@ -42,7 +46,7 @@ def run_blocks(
     settings: BlockSettings,
     *,
     threads: int,
-    scheduler: str = "threads",
+    scheduler: str = THREADS,
 ) -> SampleSums:
     """Process all blocks of a sample; the result does not depend on where, and in which order, that was.
 
@@ -66,7 +70,7 @@ def run_blocks(
     RuntimeError
         The cluster has no workers, or other code than this process.
     """
-    if scheduler == "threads":
+    if scheduler == THREADS:
         return _in_threads(probabilities, measures, boxes, settings, threads)
     return _on_cluster(scheduler, probabilities.absolute(), measures.absolute(), boxes, settings)
 
@@ -107,9 +111,6 @@ def stream_blocks(
 def _in_threads(
     probabilities: Path, measures: Path, boxes: Sequence[Slices], settings: BlockSettings, threads: int
 ) -> SampleSums:
-    from dask.delayed import delayed
-    from dask.threaded import get
-
     task, join = delayed(process_block, pure=False), delayed(merge, pure=False)
     done: list[SampleSums] = []
     for start in range(0, len(boxes), GRAPH_BLOCKS):
