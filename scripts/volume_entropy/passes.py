@@ -105,7 +105,7 @@ def second_pass(
         temporary.mkdir()
         wanted = settings["maps"]
         maps = open_nifti_maps(temporary, store, recipe, block.measures, pool, files) if "nifti" in wanted else {}
-        sums = sum_roles(measures, block.summed, maps, background=background, ahead=threads > 1)
+        sums = sum_roles(measures, block.summed, maps, background=background)
         if "ome-zarr" in wanted:
             write_ome_image(temporary, measures, store, recipe, block.measures, pool)
         return sums

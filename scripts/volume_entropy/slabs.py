@@ -1,15 +1,14 @@
 """The second pass: z-slabs of stored measures, in order, for what needs neighbours (boundaries) or order (maps)."""
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .ahead import one_ahead
 from .kernels.sums import N_ROLES, Labels
-from .partials import RoleSums, add
+from .partials import RoleSums
 from .reductions import label_sums, roles
 from .stores.measures import MeasureStore
 
@@ -25,7 +24,7 @@ class Map(Protocol):
 
 
 def sum_roles(
-    store: MeasureStore, summed: Sequence[str], maps: Mapping[str, Map], *, background: int | None, ahead: bool = False
+    store: MeasureStore, summed: Sequence[str], maps: Mapping[str, Map], *, background: int | None
 ) -> RoleSums:
     """Sum over foreground, boundary and interior; on the way hand every measure to its map.
 
@@ -39,8 +38,6 @@ def sum_roles(
         By measure; closed at the end.
     background
         Index of the class that is no foreground, or None.
-    ahead
-        Whether a thread reads the next slab while one is summed up: one more in memory.
 
     Returns
     -------
@@ -48,19 +45,17 @@ def sum_roles(
         Of the whole volume.
     """
     total = RoleSums([0] * N_ROLES, {name: [0] * N_ROLES for name in summed})
-    slabs = _slabs_of(store, list({**dict.fromkeys(summed), **maps}))
-    current = None
-    for piece, mask, name, values in one_ahead(slabs) if ahead else slabs:
-        if piece is not current:
-            current = piece
-            piece_roles = roles(piece.labels, piece.below, piece.above, mask, background)[:, piece.rows]
-        if name in maps:
-            maps[name].write(values)
-        if name in summed:
-            counts, totals = label_sums(values, piece_roles, N_ROLES)
-            total.totals[name] = add(total.totals[name], totals)
-            if name == summed[0]:
-                total.counts = add(total.counts, counts)
+    for piece in pieces_of(store):
+        mask = None if store.mask is None else store.mask[piece.z, piece.rim] != 0
+        piece_roles = roles(piece.labels, piece.below, piece.above, mask, background)[:, piece.rows]
+        part = RoleSums([0] * N_ROLES, {})
+        for name in {**dict.fromkeys(summed), **maps}:
+            values = store.array(name)[piece.z, piece.y]
+            if name in maps:
+                maps[name].write(values)
+            if name in summed:
+                part.counts, part.totals[name] = label_sums(values, piece_roles, N_ROLES)
+        total = total + part
     for image in maps.values():
         image.close()
     return total
@@ -110,16 +105,6 @@ def pieces_of(store: MeasureStore) -> Iterator[Piece]:
         yield Piece(z, everything, everything, current, below, above)
         if following is not None:
             below, current = current[..., -1, :, :].copy(), following
-
-
-def _slabs_of(
-    store: MeasureStore, names: Sequence[str]
-) -> Generator[tuple[Piece, NDArray[np.bool_] | None, str, NDArray[np.float32]]]:
-    """Read a piece after the other, and of each one measure after the other."""
-    for piece in pieces_of(store):
-        mask = None if store.mask is None else store.mask[piece.z, piece.rim] != 0
-        for name in names:
-            yield piece, mask, name, store.array(name)[piece.z, piece.y]
 
 
 def _rows_of(store: MeasureStore, rows: int) -> Iterator[Piece]:
