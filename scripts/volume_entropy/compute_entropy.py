@@ -2,27 +2,25 @@
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from numpy.typing import NDArray
 
 from . import __version__
 from .errors import DataError, Rejection
 from .files import replaced_when_whole, write_json
 from .joblog import logger, phase, processed
-from .measures import SCHEMA_VERSION, default_measures, summarised_measures
+from .measures import ONE_BIT, SCHEMA_VERSION, default_measures, summarised_measures
 from .memory import reuse_freed_arrays
 from .stores.probabilities import ProbabilityStore, open_probabilities
 from .stores.sealed import StoreError, open_sealed, write_rejection
 
 if TYPE_CHECKING:
+    from .passes import MemberStream
     from .summary import Field
 
 STAGE = "compute_entropy"
-MemberStream = Callable[[], Iterator[NDArray[Any]]]
 
 
 def compute_sample(
@@ -34,7 +32,7 @@ def compute_sample(
     maps_dir: Path,
     threads: int,
     scheduler: str = "threads",
-    stream: MemberStream | None = None,
+    stream: "MemberStream | None" = None,
 ) -> None:
     """Compute one sample: measures of every voxel, maps, summary; or pass its rejection on.
 
@@ -114,7 +112,7 @@ def _compute(
     maps_dir: Path,
     threads: int,
     scheduler: str,
-    stream: MemberStream | None,
+    stream: "MemberStream | None",
 ) -> None:
     settings, n_members = recipe["settings"], len(store.members)
     summed = summarised_measures(n_members, settings["measures"], store.kind)
@@ -129,7 +127,7 @@ def _compute(
             sum_tolerance=settings["sum_tolerance"],
             measures=default_measures(n_members, settings["measures"], store.kind),
             summed=summed,
-            threshold=settings["threshold"] * (1.0 if settings["unit"] == "bit" else math.log(2.0)),
+            threshold=settings["threshold"] * ONE_BIT[settings["unit"]],
             with_votes="lesions" in settings and n_members > 1,
         )
         if scheduler == THREADS and stream is None:

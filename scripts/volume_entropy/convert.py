@@ -7,13 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from .ahead import one_ahead
 from .errors import DataError
 from .files import fingerprint
 from .joblog import logger, phase, processed
 from .labels import ReferenceCodes, reference_codes, whole_numbers
 from .presets import check_conventions, geometry_files
-from .readers import Geometry, Reader, check_same_place, open_reader, read_geometry
+from .readers import Geometry, Reader, check_same_place, one_ahead, open_reader, read_geometry
 from .samples import Sample, probability_files
 from .stores.in_place import readable_in_place
 from .stores.probabilities import Layout, ProbabilityWriter, choose_layout

@@ -4,12 +4,15 @@ Pure data. Kernels, summaries, the tables' columns (`columns.py`) and the report
 """
 
 import difflib
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 Kind = Literal["softmax", "regions"]
 Unit = Literal["bit", "nat"]
+# What one bit is in each unit: a quantity in bit times this is one in that unit.
+ONE_BIT = {"bit": 1.0, "nat": math.log(2.0)}
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,9 @@ from .stores.probabilities import ProbabilityStore
 from .stores.sealed import StoreError
 from .validity import require_probabilities
 
+# Gives the members of a sample, (class, z, y, x) each.
+MemberStream = Callable[[], Iterator[NDArray[Any]]]
+
 
 def first_pass(
     store: ProbabilityStore,
@@ -33,7 +36,7 @@ def first_pass(
     measures_path: Path,
     threads: int,
     scheduler: str,
-    stream: Callable[[], Iterator[NDArray[Any]]] | None,
+    stream: MemberStream | None,
 ) -> SampleSums:
     """Write the measure store; sealed only if the values are probabilities."""
     settings, regions = recipe["settings"], store.kind == "regions"

@@ -20,7 +20,6 @@ STAGES = ("convert", "compute_entropy")
 def run(quick: bool) -> dict[str, Any]:
     """Measure the real brain, most of which is certain, and a volume in which no voxel is."""
     found, repeats = {}, 1 if quick else 5
-    volumes.FOLDER.mkdir(parents=True, exist_ok=True)
     with volumes.scratch() as folder:
         edge = 32 if quick else 206
         sources = {f"{edge}³, uncertain everywhere": volumes.passes(1, edge).as_posix().replace("{member}", "0")}

@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 from files import SHAPE, softmax_field, write_nifti
 from reader_contract import ReaderContract
-from volume_entropy.ahead import one_ahead
 from volume_entropy.errors import DataError
-from volume_entropy.readers import Slab, check_same_place, read_geometry, read_volume
+from volume_entropy.readers import Slab, check_same_place, one_ahead, read_geometry, read_volume
 
 
 class TestNifti(ReaderContract):

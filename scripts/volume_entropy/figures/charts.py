@@ -54,7 +54,7 @@ def chart(
     The same content is the same bytes.
     """
     with plain_style():
-        figure = Figure(figsize=size, dpi=dpi, facecolor=_shares(BACKGROUND))
+        figure = Figure(figsize=size, dpi=dpi, facecolor=shares(BACKGROUND))
         yield figure
         with replaced_when_whole(path) as temporary:
             if kind == "svg":
@@ -84,7 +84,7 @@ def one_axes(figure: Figure, title: str | None, *, xlabel: str = "", ylabel: str
 
 def dress(axes: Axes) -> None:
     """Give axes the colours of the style, a grid, and lines on two sides."""
-    axes.set_facecolor(_shares(BACKGROUND))
+    axes.set_facecolor(shares(BACKGROUND))
     axes.tick_params(colors=MUTED, labelsize=8, length=2)
     axes.grid(axis="both", color="#2b2e35", linewidth=0.6)
     axes.set_axisbelow(True)
@@ -126,6 +126,7 @@ def name_places(figure: Figure, axes: Axes, names: Sequence[str]) -> None:
         axes.set_position((box.x0, bottom, box.width, box.y1 - bottom))
 
 
-def _shares(colour: tuple[int, int, int]) -> tuple[float, float, float]:
+def shares(colour: tuple[int, int, int]) -> tuple[float, float, float]:
+    """Give a colour of bytes as matplotlib takes it."""
     red, green, blue = colour
     return red / 255, green / 255, blue / 255

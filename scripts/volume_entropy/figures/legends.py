@@ -51,14 +51,15 @@ class Footer:
     scale: Bytes
 
     @property
-    def _dpi(self) -> int:
+    def dpi(self) -> int:
+        """Pixels an inch of the page that it is for."""
         return round(100 * self.unit)
 
     def _key_places(self) -> list[tuple[float, int]]:
         """Left edge and line of every key."""
         places, x, line = [], 0.0, 0
         for key in self.keys:
-            needed = text_width(key.label, 8.5, self._dpi) + 42 * self.unit
+            needed = text_width(key.label, 8.5, self.dpi) + 42 * self.unit
             if x and x + needed > self.place.width:
                 x, line = 0.0, line + 1
             places.append((x, line))
@@ -69,7 +70,7 @@ class Footer:
         return [
             (line, WARNING if note.warning else MUTED)
             for note in self.notes
-            for line in wrapped(note.text, 8, self._dpi, self.place.width)
+            for line in wrapped(note.text, 8, self.dpi, self.place.width)
         ]
 
     def _after_keys(self) -> float:

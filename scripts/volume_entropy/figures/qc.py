@@ -15,7 +15,7 @@ import numpy as np
 from ..errors import Rejection
 from ..files import read_json
 from ..joblog import phase, processed
-from ..measures import MEASURES
+from ..measures import MEASURES, ONE_BIT
 from ..stores.measures import MeasureStore, open_measures
 from .canvas import MUTED, PLAIN, WARNING, Page, blank
 from .legends import Bar, Footer, Key, Note
@@ -93,8 +93,7 @@ def colour_scale_top(measure: str, attributes: Mapping[str, Any]) -> float:
     """
     n = len(attributes["classes"])
     bits = float(n) if attributes["kind"] == "regions" else math.log2(max(n, 2))
-    bits = min(bits, HIGHEST_BIT) * SHARE_OF_SCALE[measure]
-    return bits if attributes["unit"] == "bit" else bits * math.log(2)
+    return min(bits, HIGHEST_BIT) * SHARE_OF_SCALE[measure] * ONE_BIT[attributes["unit"]]
 
 
 def _qc_page(
@@ -123,7 +122,7 @@ def _qc_page(
     with phase("paint the tiles"):
         for block in sheet.blocks:
             paint(pixels, block, views, columns, window=window, colours=colours, scale=scale)
-    page = Page(pixels, round(100 * sheet.unit))
+    page = Page(pixels, footer.dpi)
     _draw_header(page, sample, header, sheet.unit)
     for block in sheet.blocks:
         annotate(page, block, views, columns)

@@ -15,13 +15,14 @@ from ..files import read_json
 from ..joblog import phase
 from ..kernels.entropy import VALUE_BITS
 from ..kernels.scores import COUNT, HITS, N_CONFIDENCES, RIGHT, SUM, WRONG
+from ..measures import ONE_BIT
 from ..partials import bin_values
 from ..scoring.blocks import ScoreSums
 from ..scoring.files import from_json, write_scores
 from ..scoring.scores import risk_coverage, scores_of
 from ..stores.measures import open_measures
 from .canvas import BACKGROUND, MUTED, PLAIN, Page, blank
-from .charts import LONGEST, chart, plain_numbers
+from .charts import LONGEST, chart, plain_numbers, shares
 from .lettering import shortened
 from .qc import number, rejection_page
 from .tiles import class_colours
@@ -111,7 +112,7 @@ def draw_scores(
     _draw_reliability(reliability, lines)
     _draw_risk(risk, lines, n=int(scores["n_scored_voxels"]))
     # Of regions the voxels of each are one coin, and all of them together one histogram.
-    top = math.log2(2 if kind == "regions" else max(len(classes), 2)) * (1.0 if unit == "bit" else math.log(2))
+    top = math.log2(2 if kind == "regions" else max(len(classes), 2)) * ONE_BIT[unit]
     _draw_histogram(histogram, tasks, top, unit)
     if kind == "regions":
         # A region's voxels are sure by half at least: nothing lies at the left. The next panel has the same colours.
@@ -149,8 +150,7 @@ def _colours(n: int, kind: str) -> list[Any]:
 def _panel(figure: Figure, left: int, width: int) -> Any:
     height = HEIGHT - TOP - BOTTOM
     axes = figure.add_axes((left / WIDTH, BOTTOM / HEIGHT, width / WIDTH, height / HEIGHT))
-    red, green, blue = BACKGROUND
-    axes.set_facecolor((red / 255, green / 255, blue / 255))
+    axes.set_facecolor(shares(BACKGROUND))
     for spine in axes.spines.values():
         spine.set(color=MUTED, linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..measures import ONE_BIT
 from .entropy import SCRATCH, TILE, Scratch, Settings
 from .members import Members, Split
 from .outputs import Output
@@ -50,7 +51,7 @@ def make_settings(
     elif sum_tolerance is None:
         value_high = sum_high = _LARGEST_FLOAT
         sum_low = 0.0 if complement else _SMALLEST_NORMAL
-    scale = {"bit": 1.0, "nat": math.log(2.0)}[unit]
+    scale = ONE_BIT[unit]
     return Settings(
         np.float32(-tolerance), np.float32(value_high), np.float32(sum_low), np.float32(sum_high),
         np.float32(RENORMALISED_PER_CLASS * n_classes), np.float32(scale),

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..measures import MEASURES
+from ..measures import MEASURES, ONE_BIT
 
 # Pieces are compressed apart from each other. Their size is fixed, since it shows in the bytes; a multiple of 4, so
 # that a piece starts with a value.
@@ -234,7 +234,7 @@ def _dot(one: list[float], other: list[float]) -> float:
 
 def highest_value(measure: str, *, unit: str, kind: str, n_classes: int, n_members: int) -> float:
     """Upper bound of a measure; 0 where it has none."""
-    log2 = 1.0 if unit == "bit" else math.log(2.0)
+    log2 = ONE_BIT[unit]
     regions = kind == "regions"
     if MEASURES[measure].unit == "entropy":
         if measure == "expected_pairwise_kl":

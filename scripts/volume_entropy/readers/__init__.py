@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError
-from .base import BoxReader, Geometry, Reader, Slab, check_same_place
+from .base import BoxReader, Geometry, Reader, Slab, check_same_place, one_ahead
 
 __all__ = [
     "FORMATS",
@@ -19,6 +19,7 @@ __all__ = [
     "Reader",
     "Slab",
     "check_same_place",
+    "one_ahead",
     "open_reader",
     "read_geometry",
     "read_volume",

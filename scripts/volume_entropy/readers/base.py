@@ -1,6 +1,7 @@
 """What every reader gives: a geometry, and slabs in file order."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -141,6 +142,20 @@ class BoxReader(Reader, Protocol):
             There is no such value.
         """
         ...
+
+
+def one_ahead(slabs: Generator[Slab]) -> Iterator[Slab]:
+    """Yield from `slabs` while a thread already makes the next one: decoding overlaps with writing."""
+    with ThreadPoolExecutor(1) as pool:
+        try:
+            coming = pool.submit(next, slabs, None)
+            while (slab := coming.result()) is not None:
+                coming = pool.submit(next, slabs, None)
+                yield slab
+        finally:
+            # A generator cannot be closed while the thread still runs it.
+            pool.shutdown(wait=True)
+            slabs.close()
 
 
 def check_same_place(path: str, geometry: Geometry, other_path: str, other: Geometry) -> None:
