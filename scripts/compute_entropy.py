@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 from volume_entropy.compute_entropy import compute_sample
-from volume_entropy.joblog import logged_to
+from volume_entropy.joblog import leave, logged_to
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -23,3 +23,4 @@ with logged_to(snakemake.log[0], snakemake.input):
         threads=snakemake.threads,
         scheduler=snakemake.config["dask"]["scheduler"],
     )
+leave()

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from volume_entropy.convert import convert_sample
 from volume_entropy.errors import DataError
-from volume_entropy.joblog import logged_to, logger
+from volume_entropy.joblog import leave, logged_to, logger
 from volume_entropy.samples import sample_of
 from volume_entropy.stores.probabilities import write_rejection
 
@@ -27,3 +27,4 @@ with logged_to(snakemake.log[0], [path for path, _, _, readable in recipe["sourc
     except DataError as error:
         logger.warning("rejected: %s. %s", error.message, error.remedy)
         write_rejection(store, error.rejection("convert"), recipe)
+leave()

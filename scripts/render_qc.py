@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from volume_entropy.figures.qc import render_qc
-from volume_entropy.joblog import logged_to
+from volume_entropy.joblog import leave, logged_to
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -18,3 +18,4 @@ with logged_to(snakemake.log[0], snakemake.input):
         settings=snakemake.params.recipe["figures"],
         thumbnail=snakemake.output.thumbnail,
     )
+leave()

@@ -19,7 +19,7 @@ from .kernels.buffers import (
     make_split,
     rows_and_halves,
 )
-from .kernels.entropy import TILE
+from .kernels.entropy import STRIP, TILE
 from .kernels.member_pass import member_kernels
 from .kernels.members import Split
 from .kernels.unrolled import single_kernel
@@ -236,7 +236,7 @@ class _Job:
         self.at_once = softmax and asked <= _AT_ONCE
         self.split: Split | None = None
         if self.at_once and asked != _FROM_ONE:
-            self.split = make_split(n_voxels)
+            self.split = make_split(n_voxels, variance="variance" in asked)
             self.maps |= self.split._asdict()
 
     def tasks(self, p: NDArray[Any], workers: int) -> Iterator[Callable[[], Found]]:
@@ -244,7 +244,7 @@ class _Job:
         n_voxels = math.prod(p.shape[2:])
         if p.dtype in (np.float32, np.float16) and p.dtype.isnative and p.flags.c_contiguous:
             flat = p.reshape(*p.shape[:2], n_voxels)
-            step = -(-n_voxels // (4 * workers * TILE)) * TILE
+            step = -(-n_voxels // (4 * workers * STRIP)) * STRIP
             for start in range(0, n_voxels, step):
                 yield partial(self.measure, flat, start, min(start + step, n_voxels), 0)
             return
@@ -266,7 +266,7 @@ class _Job:
         here = slice(first, first + flat.shape[2])
         if self.single or (self.at_once and flat.dtype == np.float32):
             # Labels are not asked for: those of a tile stay in the cache, all of them would be a quarter of the writes.
-            output = make_output(TILE, flat.shape[1], "softmax", sums=False)._replace(
+            output = make_output(STRIP, flat.shape[1], "softmax", sums=False)._replace(
                 entropy=self.maps["predictive_entropy"][here], odd=np.empty(-(-flat.shape[2] // TILE), np.uint8)
             )
             if self.single:
@@ -275,8 +275,8 @@ class _Job:
                 measure(rows, halves, start, stop, self.settings, None, None, make_scratch(), output)
             else:
                 split = None if self.split is None else Split(*(values[here] for values in self.split))
-                members = make_members(TILE, flat.shape[1])
-                kernels = member_kernels(flat.shape[1], is_near_one(self.settings, False))
+                members = make_members(STRIP, flat.shape[1])
+                kernels = member_kernels(flat.shape[1], flat.shape[1], is_near_one(self.settings, False))
                 kernels.measure_members(flat, start, stop, self.settings, make_scratch(), members, output, split)
             found = output.entropy[start:stop]
             return bool(np.isnan(found[0]) and np.isnan(found).all()), output.extremes

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import Rejection
-from .kernels.sums import Labels
+from .kernels.sums import N_ROLES, Labels
 from .measures import PATCH_EDGE
 from .partials import ATLAS_MEASURES, Extremes, MeasureSums, MemberCounts, SampleSums
-from .reductions import atlas_sums, domain_counts, label_sums, measure_sums
+from .reductions import atlas_sums, domain_counts, label_sums, measure_sums, roles
 from .stores.layout import Slices
 from .stores.measures import write_measure_block
 from .stores.probabilities import ProbabilityStore, open_probabilities
@@ -66,13 +66,16 @@ def process_block(probabilities: Path, measures: Path, box: Slices, settings: Bl
 def load_kernels(store: ProbabilityStore, settings: BlockSettings) -> None:
     """Load the machine code for a store's blocks, or compile it, by measuring one voxel of no probability.
 
-    Before threads do it, one while the others wait, in what is logged as the time of their pass.
+    Before threads do it, one while the others wait, in what is logged as the time of their pass; those of the second
+    pass too.
     """
     block = open_block(store, (slice(0, 1), slice(0, 1), slice(0, 1)), settings)
     for _ in store.members:
         block.add(np.zeros((len(store.classes) - store.complement, 1, 1, 1), store.array.dtype))
     mask = None if store.mask is None else np.ones((1, 1, 1), np.bool_)
-    sum_block(block.finish(mask), mask, (0, 0, 0), settings)
+    result = block.finish(mask)
+    sum_block(result, mask, (0, 0, 0), settings)
+    label_sums(result.maps["predictive_entropy"], roles(result.segmentation, None, None, mask, None), N_ROLES)
 
 
 def open_block(store: ProbabilityStore, box: Slices, settings: BlockSettings) -> BlockMeasures:

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 from .files import size_mib
 
@@ -55,6 +56,17 @@ def logged_to(path: str, reads: Iterable[str | os.PathLike[str]] = ()) -> Iterat
         finally:
             sys.stdout, sys.stderr = streams
             logger.removeHandler(handler)
+
+
+def leave() -> NoReturn:
+    """End the process of a job that is done, as the last line of its script, without taking apart what it imported.
+
+    That is 90 of the 900 ms of processor time that compute_entropy takes of a 1 mm brain. What is registered for the
+    end of a process is not run: all that a job writes must be closed.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 @contextmanager

@@ -35,7 +35,7 @@ from .kernels.entropy import (
     UNEXPLAINED,
     Settings,
 )
-from .kernels.member_pass import finish_members, member_kernels
+from .kernels.member_pass import member_kernels
 from .kernels.outputs import Output
 from .kernels.regions import add_region_member, finish_regions
 from .kernels.unrolled import single_kernel
@@ -148,10 +148,10 @@ class StreamedMembers:
     def __init__(self, task: Task) -> None:
         regions, measures = task.kind == "regions", set(task.measures)
         self._task = task
-        self._kernels = member_kernels(task.n_classes - task.complement, task.near_one)
+        self._kernels = member_kernels(task.n_classes - task.complement, task.n_classes, task.near_one)
         self._members = make_members(task.n_voxels, task.n_classes * (2 if regions else 1))
-        asked = {"expected_entropy", "mutual_information", "variance"} & measures
-        self._split = make_split(task.n_voxels) if regions or asked else None
+        asked = regions or bool({"expected_entropy", "mutual_information", "variance"} & measures)
+        self._split = make_split(task.n_voxels, variance=regions or "variance" in measures) if asked else None
         self._bits = label_bits(task.n_classes, task.kind)
         n_words = count_words(task.n_members, task.n_classes, task.kind)
         self.votes = np.zeros((n_words, task.n_voxels), np.uint32) if task.n_members > 1 else None
@@ -183,7 +183,7 @@ class StreamedMembers:
         if task.kind == "regions" and split is not None:
             finish_regions(task.n_members, task.settings, inside, task.scratch, members, output, split)
         else:
-            finish_members(task.n_members, task.settings, inside, task.scratch, members, output, split)
+            self._kernels.finish_members(task.n_members, task.settings, inside, task.scratch, members, output, split)
         self._count_states()
         maps = task.maps(members.mean, False)
         if split is not None:

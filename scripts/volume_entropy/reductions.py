@@ -12,7 +12,6 @@ from .kernels.sums import (
     LOW_BITS,
     LOW_SQUARES,
     MIXED_SQUARES,
-    N_BINS,
     N_SUMS,
     OUTSIDE,
     VALUE_LIMIT,
@@ -54,18 +53,15 @@ def measure_sums(
     values = np.ascontiguousarray(values, np.float32)
     origin = (start[0] % edge, start[1] % edge, start[2] % edge)
     limbs = np.zeros((N_SUMS, 2), np.int64)
-    histogram = np.zeros(N_BINS, np.int64)
     z, y, x = (np.zeros((n, 2), np.int64) for n in values.shape)
     patches = np.zeros([-(-(o + n) // edge) for o, n in zip(origin, values.shape, strict=True)], np.int64)
-    maximum, n_high = sum_measure(
-        values, values.view(np.int32), domain, threshold, origin, edge, limbs, histogram, z, y, x, patches
+    maximum, n_high, bins, counts = sum_measure(
+        values, values.view(np.int32), domain, threshold, origin, edge, limbs, z, y, x, patches
     )
     if maximum < 0:
         raise OverflowError(f"a measure has a value of {VALUE_LIMIT} or more; sums in fixed point cannot hold it")
     sums = from_limbs(limbs)
     high, mixed, low = sums[HIGH_SQUARES], sums[MIXED_SQUARES], sums[LOW_SQUARES]
-    histogram[0] = np.count_nonzero(domain) - histogram.sum()
-    bins = np.flatnonzero(histogram)
     return MeasureSums(
         total=sums[OUTSIDE] + sums[INSIDE],
         domain_total=sums[INSIDE],
@@ -73,7 +69,7 @@ def measure_sums(
         n_high=int(n_high),
         maximum=float(maximum),
         bins=bins,
-        counts=histogram[bins],
+        counts=counts,
         slices=([Placed(start[:1], z)], [Placed(start[1:2], y)], [Placed(start[2:], x)]),
         patches=[Placed(tuple(first // edge for first in start), patches)],
     )

@@ -111,10 +111,15 @@ def stream_blocks(
 def _in_threads(
     probabilities: Path, measures: Path, boxes: Sequence[Slices], settings: BlockSettings, threads: int
 ) -> SampleSums:
-    task, join = delayed(process_block, pure=False), delayed(merge, pure=False)
+    join = delayed(merge, pure=False)
     done: list[SampleSums] = []
     for start in range(0, len(boxes), GRAPH_BLOCKS):
-        level = [task(probabilities, measures, box, settings) for box in boxes[start : start + GRAPH_BLOCKS]]
+        # Arguments that Dask does not see: it would look through each for tasks, 0.3 ms a block.
+        tasks = (
+            partial(process_block, probabilities, measures, box, settings)
+            for box in boxes[start : start + GRAPH_BLOCKS]
+        )
+        level = [delayed(task, pure=False)() for task in tasks]
         while len(level) > 1:
             level = [join(level[first : first + FAN_IN]) for first in range(0, len(level), FAN_IN)]
         # Kernels and codecs release the interpreter: no processes. Not `dask.compute`, which imports `distributed`

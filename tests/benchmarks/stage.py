@@ -91,6 +91,9 @@ def main() -> None:
     output = options.output or options.folder
     output.mkdir(parents=True, exist_ok=True)
     run(options.stage, options.folder, output, options.threads)
+    from volume_entropy.joblog import leave
+
+    leave()
 
 
 if __name__ == "__main__":

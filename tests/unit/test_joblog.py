@@ -66,3 +66,20 @@ def test_peak_memory_is_that_of_this_process() -> None:
     before, after = map(float, job.stdout.split())
     assert before < 100
     assert before + 200 < after < before + 400
+
+
+def test_a_job_that_leaves_has_succeeded_and_said_everything(tmp_path: Path) -> None:
+    code = f"""
+import atexit, sys
+sys.path.insert(0, {SCRIPTS!r})
+from volume_entropy.joblog import leave, logged_to
+atexit.register(print, "taken apart")
+with logged_to({str(tmp_path / "log")!r}):
+    print("in the log")
+print("on the screen")
+leave()
+print("after the end")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("on the screen\n", "")
+    assert lines_of(tmp_path / "log")[1] == "in the log"

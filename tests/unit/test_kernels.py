@@ -15,8 +15,10 @@ import strategies as own
 from numpy.testing import assert_array_equal
 from volume_entropy.agreement import count_labels
 from volume_entropy.kernels import entropy as kernels
-from volume_entropy.kernels.buffers import make_output, make_scratch, make_settings
+from volume_entropy.kernels.buffers import make_members, make_output, make_scratch, make_settings, make_split
 from volume_entropy.kernels.checks import widen_extremes
+from volume_entropy.kernels.entropy import STRIP
+from volume_entropy.kernels.member_pass import UNROLLED, make_kernels
 from volume_entropy.kernels.outputs import weighted_sum, widen_half
 from volume_entropy.kernels.single import measure_single
 from volume_entropy.kernels.unrolled import MOST_ROWS, make_unrolled
@@ -227,6 +229,24 @@ def test_the_loop_over_voxels_is_vectorised(n_classes, monkeypatch, tmp_path):
     kernel(p, None, 0, 100, settings, None, None, make_scratch(), output)
     (assembly,) = kernel.inspect_asm().values()
     assert len(re.findall(r"vfmadd\d+ps\s.*%[yz]mm", assembly)) >= 8 * min(n_classes, 2)
+
+
+@jit_only
+@pytest.mark.parametrize("n_classes", [3, 4, 9])
+def test_the_loops_over_voxels_of_members_are_vectorised(n_classes):
+    """Two or three logarithms for each class: of the members, once or twice, and of their mean."""
+    p = softmax(np.random.default_rng(0), n_classes, 100, 1.0)[None].repeat(2, axis=0)
+    shape = (n_classes, n_classes) if n_classes in UNROLLED else None
+    kernel = numba.njit(make_kernels.__wrapped__(shape).measure_members.py_func, nogil=True, error_model="numpy")
+    settings = make_settings(
+        n_classes=n_classes, kind="softmax", complement=False, sum_tolerance=0.01, quantum=0.0, unit="bit"
+    )
+    output = make_output(STRIP, n_classes, "softmax", sums=False)
+    members, split = make_members(STRIP, n_classes), make_split(100, variance=False)
+    kernel(p, 0, 100, settings, make_scratch(), members, output, split)
+    (assembly,) = kernel.inspect_asm().values()
+    packed = len(re.findall(r"vfmadd\d+ps\s.*%[yz]mm", assembly))
+    assert packed >= 2 * 8 * (n_classes if shape else 2)
 
 
 # Any machine gives the same bytes

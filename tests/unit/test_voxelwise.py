@@ -10,6 +10,7 @@ import strategies as own
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
+from volume_entropy.kernels.entropy import STRIP
 from volume_entropy.measures import MEASURES
 from volume_entropy.voxelwise import BlockMeasures
 
@@ -245,6 +246,40 @@ def test_negative_values_within_the_tolerance_show_in_the_minimum():
     result = run(p)
     assert result.minimum == np.float32(-0.009) and result.n_invalid == 0
     assert result.maps["predictive_entropy"][0, 0, 3] == 0
+
+
+@pytest.mark.parametrize("n_classes", [4, 5, 9])
+@pytest.mark.parametrize("n_members", [1, 2])
+def test_a_negative_zero_is_a_zero(n_members, n_classes):
+    p = own.softmax_volume(0, n_members, n_classes, (1, 1, 40))
+    p[..., 7:20] = 0
+    negative = np.where(p == 0, np.float32(-0.0), p)
+    result, expected = run(negative), run(p)
+    for name, values in expected.maps.items():
+        assert_array_equal(result.maps[name], values, err_msg=name)
+    assert (result.n_empty, result.minimum, result.sum_minimum) == (13, 0, expected.sum_minimum)
+
+
+def test_a_negative_zero_is_not_looked_at_slowly(monkeypatch):
+    monkeypatch.setattr("volume_entropy.members.explain", None)
+    for n_members, n_classes in ((1, 4), (2, 4), (1, 9), (2, 9)):
+        run(np.full((n_members, n_classes, 1, 1, 40), -0.0, np.float32))
+
+
+@pytest.mark.parametrize("complement", [False, True])
+@pytest.mark.parametrize("n_classes", [4, 6])
+@pytest.mark.parametrize("n_members", [1, 3])
+def test_faults_are_counted_where_kernels_go_on_in_the_next_strip(n_members, n_classes, complement):
+    shape = (1, 3, STRIP - 500 if JIT else 50)
+    p = own.softmax_volume(0, n_members, n_classes, shape)[:, int(complement) :].copy()
+    flat = p.reshape(*p.shape[:2], -1)
+    size = flat.shape[-1]
+    flat[..., : size // 3] = 0
+    flat[..., size // 3 : size // 2] *= np.float32(1.001)
+    flat[-1, 1, size // 2 + 3] = np.nan
+    flat[0, 0, size // 2 + 9] = -3
+    flat[-1, :, size - 2] = 0
+    assert_matches(run(p, complement=complement), reference.block(p, complement=complement), exact_labels=False)
 
 
 def test_values_other_than_0_and_1_are_counted_for_one_class():

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from .compilation import inlined
+from .compilation import inlined, pasted
 from .entropy import (
     EMPTY,
     FILLED,
@@ -26,8 +26,9 @@ from .entropy import (
     States,
 )
 
-_INFINITY_BITS = np.int32(0x7F800000)
-MOST, LEAST, _NONE = np.int32(0x7FFFFFFF), np.int32(-0x80000000), np.int32(0)
+_INFINITY_BITS, _SIGN, _MINUS_INFINITY_BITS = np.uint32(0x7F800000), np.uint32(0x80000000), np.uint32(0xFF800000)
+MOST, LEAST = np.uint32(0xFFFFFFFF), np.uint32(0)
+_NONE, _ONE = np.int32(0), np.int32(1)
 _EMPTY, _FILLED, _UNEXPLAINED = np.int32(EMPTY), np.int32(FILLED), np.int32(UNEXPLAINED)
 _RENORMALISED = np.int32(FILLED | RENORMALISED)
 
@@ -71,52 +72,61 @@ def count_states(
     return n_invalid
 
 
+@pasted
+def less_one(total: np.float32) -> np.uint32:
+    """The bits of a float less one: those of 0 become the highest of all."""
+    bits: np.uint32 = np.int32(total.view(np.int32) - _ONE).view(np.uint32)
+    return bits
+
+
 @inlined
 def widen_extremes(n: int, sums: Floats, extremes: NDArray[np.float64]) -> bool:
     """Widen `extremes` by a tile, as `keep_extremes` says.
 
-    Compared as integers, which order like the floats from 0 up and the other way below: a reduction of floats to their
-    minimum vectorises only with a promise that there is no NaN, and NaN is what must be found.
+    Compared as integers: a reduction of floats to their minimum vectorises only with a promise that there is no NaN,
+    and NaN is what must be found.
     """
-    lowest, below, high, sum_low, sum_high = MOST, LEAST, _NONE, MOST, _NONE
+    lowest, below, high, sum_low, sum_high = MOST, LEAST, LEAST, MOST, LEAST
     for v in range(n):
-        value = np.float32(sums[SMALLEST + v]).view(np.int32)
-        lowest = min(lowest, value)
-        below = max(below, value if value < _NONE else LEAST)
-        high = max(high, np.float32(sums[LARGEST + v]).view(np.int32))
-        value = np.float32(sums[LARGEST + v] + sums[REST + v]).view(np.int32)
-        sum_high = max(sum_high, value)
-        sum_low = min(sum_low, MOST if value == _NONE else value)
+        bits = np.float32(sums[SMALLEST + v]).view(np.uint32)
+        lowest, below = min(lowest, bits), max(below, bits)
+        high = max(high, np.float32(sums[LARGEST + v]).view(np.uint32))
+        total = np.float32(sums[LARGEST + v] + sums[REST + v])
+        sum_low, sum_high = min(sum_low, less_one(total)), max(sum_high, total.view(np.uint32))
     return keep_extremes(lowest, below, high, sum_low, sum_high, extremes)
 
 
 @inlined
 def keep_extremes(
-    lowest: np.int32,
-    below: np.int32,
-    high: np.int32,
-    sum_low: np.int32,
-    sum_high: np.int32,
+    lowest: np.uint32,
+    below: np.uint32,
+    high: np.uint32,
+    sum_low: np.uint32,
+    sum_high: np.uint32,
     extremes: NDArray[np.float64],
 ) -> bool:
     """Widen `extremes` by the bits of a tile's floats; if not all is finite, leave them and return False.
 
+    As uint32 floats from 0 up come in their order, and after them those below 0, from -0 to -inf.
+
     Parameters
     ----------
-    lowest, high, sum_low, sum_high
-        The lowest and highest bits, as int32, of the smallest and largest values and of the sums that are not 0.
-    below
-        The highest bits of those below 0, which are those of the lowest float.
+    lowest, below
+        The least and the most of the bits of the smallest values.
+    high, sum_high
+        The most of the bits of the largest values, and of the sums.
+    sum_low
+        The least `less_one` of the sums.
     """
-    # -inf and its NaNs are the highest integers of those below 0; a NaN sum can be on either side.
-    if sum_low < _NONE or high >= _INFINITY_BITS or sum_high >= _INFINITY_BITS or below >= np.int32(-0x00800000):
+    # NaN, with either sign, shows in a largest value or a sum; -inf only in a smallest value.
+    if high >= _INFINITY_BITS or sum_high >= _INFINITY_BITS or below >= _MINUS_INFINITY_BITS:
         return False
-    smallest = np.int32(lowest if lowest >= _NONE else below).view(np.float32)
+    smallest = np.uint32(below if below >= _SIGN else lowest).view(np.float32)
     extremes[VALUE_MINIMUM] = smallest if smallest < extremes[VALUE_MINIMUM] else extremes[VALUE_MINIMUM]
-    largest = np.int32(high).view(np.float32)
+    largest = np.uint32(high).view(np.float32)
     extremes[VALUE_MAXIMUM] = largest if largest > extremes[VALUE_MAXIMUM] else extremes[VALUE_MAXIMUM]
-    if sum_high > _NONE:
-        least, most = np.int32(sum_low).view(np.float32), np.int32(sum_high).view(np.float32)
+    if sum_high > LEAST:
+        least, most = np.uint32(sum_low + 1).view(np.float32), np.uint32(sum_high).view(np.float32)
         extremes[SUM_MINIMUM] = least if least < extremes[SUM_MINIMUM] else extremes[SUM_MINIMUM]
         extremes[SUM_MAXIMUM] = most if most > extremes[SUM_MAXIMUM] else extremes[SUM_MAXIMUM]
     return True

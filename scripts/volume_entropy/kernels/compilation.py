@@ -1,8 +1,8 @@
 """How kernels are compiled, and where the machine code is kept between jobs.
 
-`kernel` marks what Python calls; its machine code is cached. `inlined` marks what kernels call; it becomes part of its
-callers and is never cached alone. Neither may use threads of its own, and neither reassociates a floating-point sum:
-with `fma` written out, AVX2 and AVX-512 give the same bytes.
+`kernel` marks what Python calls; its machine code is cached. `inlined` and `pasted` mark what kernels call; it becomes
+part of its callers and is never cached alone. None may use threads of its own, and none reassociates a floating-point
+sum: with `fma` written out, AVX2 and AVX-512 give the same bytes.
 """
 
 import hashlib
@@ -31,6 +31,15 @@ OPTIONS = {"nogil": True, "error_model": "numpy"}
 def inlined(function: Function) -> Function:
     """Compile a function that only kernels call; without the wrappers for Python, a sixth of the compile time."""
     compiled: Function = numba.njit(**OPTIONS, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
+    return compiled
+
+
+def pasted(function: Function) -> Function:
+    """Have a function that only kernels call written out where it is called, before LLVM sees it.
+
+    For what stands in a loop that LLVM must unroll and then vectorise around it: called, it is inlined too late.
+    """
+    compiled: Function = numba.njit(**OPTIONS, inline="always")(function)
     return compiled
 
 

@@ -8,35 +8,40 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .compilation import kernel
-from .entropy import TILE, Floats, Scratch, Settings
-from .members import Members, Split, Words, add_tile, finish_tile, split_tile
+from .entropy import STRIP, TILE, Floats, Scratch, Settings
+from .members import Members, Split, Words, add_tile, finish_tile
 from .outputs import Output, weigh_domain, weighted_sum, widen_half
 from .unrolled import named_for
-from .unrolled_member import make_add_tile
+from .unrolled_member import make_add_strip, make_finish_strip
 
 # Four tissues, or three and a complement. A number of classes more is four signatures more to compile in the tests.
 UNROLLED = (3, 4)
 
 
 class MemberKernels(NamedTuple):
-    """Kernels that take members: `add_member` and `measure_members`, see `make_kernels`."""
+    """Kernels that take members one by one and then finish, or all at once; see `make_kernels`."""
 
     add_member: Callable[..., None]
+    finish_members: Callable[..., None]
     measure_members: Callable[..., None]
 
 
-def member_kernels(n_rows: int, near_one: bool) -> MemberKernels:
-    """The kernels for members of `n_rows` stored classes; `near_one`: all sums are within 1/64 of 1."""
-    return make_kernels(n_rows if near_one and n_rows in UNROLLED else None)
+def member_kernels(n_rows: int, n_classes: int, near_one: bool) -> MemberKernels:
+    """The kernels for members of `n_rows` stored classes out of `n_classes`; `near_one`: sums are within 1/64 of 1."""
+    return make_kernels((n_rows, n_classes) if near_one and n_rows in UNROLLED else None)
 
 
 @lru_cache
-def make_kernels(n_rows: int | None) -> MemberKernels:
-    """Kernels for this number of stored classes, or for any."""
-    add = add_tile if n_rows is None else make_add_tile(n_rows)
+def make_kernels(shape: tuple[int, int] | None) -> MemberKernels:
+    """Kernels for these numbers of stored and of all classes, or for any."""
+    if shape is None:
+        add, finish, step, name = add_tile, finish_tile, TILE, "any"
+    else:
+        add, finish, step = make_add_strip(shape[0]), make_finish_strip(shape[1]), STRIP
+        name = f"{shape[0]}_of_{shape[1]}"
 
     @kernel
-    @named_for(n_rows or "any")
+    @named_for(name)
     def add_member(
         rows: Floats,
         halves: NDArray[np.uint16] | None,
@@ -63,13 +68,17 @@ def make_kernels(n_rows: int | None) -> MemberKernels:
             (word, voxel) labels, 32 // `bits` of them a word, member 0 in the lowest bits.
         """
         n_voxels = members.spread.size
-        for at in range(0, n_voxels, TILE):
-            n = min(TILE, n_voxels - at)
+        for at in range(0, n_voxels, step):
+            n = min(step, n_voxels - at)
             first = at
             if halves is not None:
                 widen_half(halves, at, n, rows)
                 first = 0
-            output.odd[at // TILE] = add(rows, first, n, at, member, settings, background, scratch, members, output)
+            if votes is None:
+                odd = add(rows, first, n, at, member, settings, background, None, scratch, members, output)
+            else:
+                odd = add(rows, first, n, at, member, settings, background, scratch.label, scratch, members, output)
+            output.odd[at // TILE : -(-(at + n) // TILE)] = odd
             if votes is not None:
                 slots = 32 // bits
                 words = votes[member // slots][at : at + n]
@@ -78,7 +87,7 @@ def make_kernels(n_rows: int | None) -> MemberKernels:
                     words[v] |= np.uint32(np.uint32(scratch.label[v]) << shift)
 
     @kernel
-    @named_for(n_rows or "any")
+    @named_for(name)
     def measure_members(
         floats: Floats,
         start: int,
@@ -89,40 +98,36 @@ def make_kernels(n_rows: int | None) -> MemberKernels:
         output: Output,
         split: Split | None,
     ) -> None:
-        """Fill the maps and labels of voxels `start` to `stop` of `floats` (member, class, voxel).
+        """Fill the maps of voxels `start` to `stop` of `floats` (member, class, voxel).
 
-        `members` has room for one tile, which so stays in the cache from the first member to the last.
+        `members` has room for one strip, which so stays in the cache from the first member to the last.
         """
-        for at in range(start, stop, TILE):
-            n = min(TILE, stop - at)
+        for at in range(start, stop, step):
+            n = min(step, stop - at)
             members.state[:] = 0
             for member in range(floats.shape[0]):
-                add(floats[member], at, n, 0, member, settings, None, scratch, members, output)
-            finish_tile(0, n, at, settings, scratch, members, output)
-            if split is not None:
-                split_tile(0, n, at, floats.shape[0], settings, scratch, members, output.entropy, split)
+                add(floats[member], at, n, 0, member, settings, None, None, scratch, members, output)
+            finish(0, n, at, floats.shape[0], settings, scratch, members, output, split)
 
-    return MemberKernels(add_member, measure_members)
+    @kernel
+    @named_for(name)
+    def finish_members(
+        n_members: int,
+        settings: Settings,
+        mask: NDArray[np.bool_] | None,
+        scratch: Scratch,
+        members: Members,
+        output: Output,
+        split: Split | None,
+    ) -> None:
+        """Fill the maps, labels and class sums of `output` and `split` from all the members of a block."""
+        n_voxels = members.spread.size
+        for at in range(0, n_voxels, step):
+            n = min(step, n_voxels - at)
+            finish(at, n, at, n_members, settings, scratch, members, output, split)
+            weight = scratch.weight[:n]
+            weigh_domain(weight, None if mask is None else mask[at : at + n])
+            for c in range(members.mean.shape[0]):
+                output.expected[c] += weighted_sum(members.mean[c][at : at + n], weight)
 
-
-@kernel
-def finish_members(
-    n_members: int,
-    settings: Settings,
-    mask: NDArray[np.bool_] | None,
-    scratch: Scratch,
-    members: Members,
-    output: Output,
-    split: Split | None,
-) -> None:
-    """Fill the maps, labels and class sums of `output` and `split` from all the members of a block."""
-    n_voxels = members.spread.size
-    for at in range(0, n_voxels, TILE):
-        n = min(TILE, n_voxels - at)
-        finish_tile(at, n, at, settings, scratch, members, output)
-        weight = scratch.weight[:n]
-        weigh_domain(scratch.sums, members.state[at : at + n], None if mask is None else mask[at : at + n], weight)
-        for c in range(members.mean.shape[0]):
-            output.expected[c] += weighted_sum(members.mean[c][at : at + n], weight)
-        if split is not None:
-            split_tile(at, n, at, n_members, settings, scratch, members, output.entropy, split)
+    return MemberKernels(add_member, finish_members, measure_members)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .checks import classify, widen_extremes
-from .compilation import fma, inlined
+from .compilation import fma, inlined, pasted
 from .entropy import (
     EMPTY,
     FILLED,
@@ -25,6 +25,7 @@ from .entropy import (
     UNEXPLAINED,
     ZERO,
     Floats,
+    Integers,
     Scratch,
     Settings,
     States,
@@ -43,7 +44,7 @@ Words = NDArray[np.uint32]
 
 
 class Members(NamedTuple):
-    """What is known of the members so far; all but `mean` start as 0.
+    """What is known of the members so far; `state` starts as 0, the others with the first member.
 
     Attributes
     ----------
@@ -65,7 +66,7 @@ class Members(NamedTuple):
 
 
 class Split(NamedTuple):
-    """(voxel,) maps that members give: the parts of the predictive entropy, and the variance."""
+    """(voxel,) maps that members give: the parts of the entropy; and the variance, of no voxel if nobody asks."""
 
     expected_entropy: Floats
     mutual_information: Floats
@@ -81,11 +82,15 @@ def add_tile(
     member: int,
     settings: Settings,
     background: Floats | None,
+    label: Integers | None,
     scratch: Scratch,
     members: Members,
     output: Output,
 ) -> bool | np.bool_:
-    """Add voxels `first` to `first + n` of a member's rows to the members' from `at` on; say whether they are odd."""
+    """Add voxels `first` to `first + n` of a member's rows to the members' from `at` on; say whether they are odd.
+
+    `label`, if given, is that of `scratch`, and gets theirs.
+    """
     sums, weight = scratch.sums, scratch.weight[:n]
     first_label = 0 if background is None else 1
     accumulate(rows, first, n, first_label, sums, scratch.label)
@@ -155,26 +160,60 @@ def _move_mean(row: Floats, weight: Floats, share: np.float32, mean: Floats, spr
             mean[v] = moved
 
 
+@pasted
+def state_of_all(bits: np.int32) -> np.int32:
+    """The state of a voxel from the bits of all members' states: invalid where it is empty in some of them only."""
+    return np.int32(bits | np.int32(UNEXPLAINED)) if np.int32(bits & _BOTH) == _BOTH else bits
+
+
+@inlined
+def shares_of(n_members: int) -> tuple[np.float32, np.float32]:
+    """1 / M as two float32: rounded to one of them, the share of every voxel would err the same way."""
+    share = np.float32(1.0 / n_members)
+    return share, np.float32(1.0 / n_members - np.float64(share))
+
+
+@pasted
+def split_voxel(
+    head: np.float32,
+    tail: np.float32,
+    whole: np.float32,
+    spread: np.float32,
+    total: np.float32,
+    total_lost: np.float32,
+    bits: np.int32,
+    share: np.float32,
+    share_lost: np.float32,
+    scale: np.float32,
+) -> tuple[np.float32, np.float32, np.float32]:
+    """Expected entropy, mutual information and variance of a voxel.
+
+    Parameters
+    ----------
+    head, tail, whole
+        The entropy of the mean in bit, as `entropy_parts` gives it; and in the unit asked for, NaN where the voxel is
+        invalid.
+    spread, total, total_lost, bits
+        What `Members` knows of it.
+    share, share_lost, scale
+        `shares_of` the members, and the unit's.
+    """
+    expected = total * share
+    lost = fma(total, share_lost, fma(total, share, -expected)) + total_lost * share
+    information = ((head - expected) + (tail - lost)) * scale
+    information = information if information > ZERO else ZERO
+    information = information if information < whole else whole
+    information = information if spread > ZERO else ZERO
+    aleatoric = (expected + lost) * scale
+    aleatoric = aleatoric if aleatoric < whole else whole
+    aleatoric = aleatoric if information > ZERO else whole
+    # `whole` is NaN where the voxel is invalid, 0 where it is empty.
+    keep = np.int32(bits & np.int32(_INVALID | _EMPTY)) == _NONE
+    return aleatoric if keep else whole, information if keep else whole, spread * share if keep else whole
+
+
 @inlined
 def finish_tile(
-    first: int, n: int, at: int, settings: Settings, scratch: Scratch, members: Members, output: Output
-) -> None:
-    """Write voxels `at` to `at + n` of entropy and segmentation from those of the members from `first` on.
-
-    A voxel that is empty in some members only becomes invalid.
-    """
-    state = members.state[first : first + n]
-    for v in range(n):
-        bits = np.int32(state[v])
-        state[v] = np.uint8(np.int32(bits | np.int32(UNEXPLAINED)) if np.int32(bits & _BOTH) == _BOTH else bits)
-    accumulate(members.mean, first, n, 0, scratch.sums, scratch.label)
-    write_entropy(
-        n, settings, scratch.sums, scratch.label, state, output.entropy[at : at + n], labels_at(at, n, output)
-    )
-
-
-@inlined
-def split_tile(
     first: int,
     n: int,
     at: int,
@@ -182,37 +221,31 @@ def split_tile(
     settings: Settings,
     scratch: Scratch,
     members: Members,
-    entropy: Floats,
-    split: Split,
+    output: Output,
+    split: Split | None,
 ) -> None:
-    """Split the entropy of the mean into the mean of the entropies and the rest, which is 0 where members are equal."""
-    sums, scale = scratch.sums, settings.scale
-    # 1 / M as two float32: rounded to one of them, the share of every voxel would err the same way.
-    share = np.float32(1.0 / n_members)
-    share_lost = np.float32(1.0 / n_members - np.float64(share))
+    """Write voxels `at` to `at + n` of entropy, labels and split from those of the members from `first` on.
+
+    `scratch.weight` gets their Σp̄, infinite where there is no class.
+    """
+    sums, state, entropy = scratch.sums, members.state[first : first + n], output.entropy[at : at + n]
     for v in range(n):
-        head, tail = entropy_parts(
-            sums[LARGEST + v], sums[REST + v], sums[REST_LOST + v], sums[PLOGP + v], sums[PLOGP_LOST + v]
-        )
-        spread, whole = members.spread[first + v], entropy[at + v]
-        total = members.entropy[first + v]
-        expected = total * share
-        lost = fma(total, share_lost, fma(total, share, -expected)) + members.entropy_lost[first + v] * share
-        information = ((head - expected) + (tail - lost)) * scale
-        information = information if information > ZERO else ZERO
-        information = information if information < whole else whole
-        information = information if spread > ZERO else ZERO
-        aleatoric = (expected + lost) * scale
-        aleatoric = aleatoric if aleatoric < whole else whole
-        aleatoric = aleatoric if information > ZERO else whole
-        bits = np.int32(members.state[first + v])
-        # `whole` is NaN where the voxel is invalid, 0 where it is empty.
-        keep = np.int32(bits & np.int32(_INVALID | _EMPTY)) == _NONE
-        # Into the accumulators, which are done with: with three more arrays, LLVM would not look for overlaps, and not
-        # vectorise.
-        sums[LARGEST + v] = aleatoric if keep else whole
-        sums[REST + v] = information if keep else whole
-        sums[PLOGP + v] = spread * share if keep else whole
-    split.expected_entropy[at : at + n] = sums[LARGEST : LARGEST + n]
-    split.mutual_information[at : at + n] = sums[REST : REST + n]
-    split.variance[at : at + n] = sums[PLOGP : PLOGP + n]
+        state[v] = np.uint8(state_of_all(np.int32(state[v])))
+    accumulate(members.mean, first, n, 0, sums, scratch.label)
+    write_entropy(n, settings, sums, scratch.label, state, entropy, labels_at(at, n, output), scratch.weight)
+    if split is not None:
+        share, share_lost = shares_of(n_members)
+        for v in range(n):
+            head, tail = entropy_parts(
+                sums[LARGEST + v], sums[REST + v], sums[REST_LOST + v], sums[PLOGP + v], sums[PLOGP_LOST + v]
+            )
+            # Into the accumulators, which are done with: with three more arrays, LLVM would not look for overlaps, and
+            # not vectorise.
+            sums[LARGEST + v], sums[REST + v], sums[PLOGP + v] = split_voxel(
+                head, tail, entropy[v], members.spread[first + v], members.entropy[first + v],
+                members.entropy_lost[first + v], np.int32(state[v]), share, share_lost, settings.scale,
+            )  # fmt: skip
+        split.expected_entropy[at : at + n] = sums[LARGEST : LARGEST + n]
+        split.mutual_information[at : at + n] = sums[REST : REST + n]
+        if split.variance.size > 0:
+            split.variance[at : at + n] = sums[PLOGP : PLOGP + n]

@@ -5,10 +5,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .compilation import inlined
+from .compilation import inlined, pasted
 from .entropy import (
     EMPTY,
     FILLED,
+    INFINITY,
     INVALID,
     LARGEST,
     NAN,
@@ -92,11 +93,24 @@ def value_of(head: np.float32, tail: np.float32, bits: np.int32, settings: Setti
     return ZERO if bits == _EMPTY else value
 
 
+@pasted
+def has_class(bits: np.int32) -> bool:
+    """Whether a voxel of this state is neither empty nor invalid."""
+    return bool(np.int32(bits & _FILLED_OR_INVALID) == _FILLED)
+
+
 @inlined
 def write_entropy(
-    n: int, settings: Settings, sums: Floats, label: Integers, state: States, entropy: Floats, segmentation: Labels
+    n: int,
+    settings: Settings,
+    sums: Floats,
+    label: Integers,
+    state: States,
+    entropy: Floats,
+    segmentation: Labels,
+    total: Floats,
 ) -> None:
-    """Write the entropy and the label of a tile's voxels."""
+    """Write the entropy and the label of a tile's voxels, and `total`: Σp, infinite where there is no class."""
     nothing = settings.nothing
     for v in range(n):
         bits = np.int32(state[v])
@@ -104,18 +118,19 @@ def write_entropy(
             sums[LARGEST + v], sums[REST + v], sums[REST_LOST + v], sums[PLOGP + v], sums[PLOGP_LOST + v]
         )
         entropy[v] = value_of(head, tail, bits, settings)
-        segmentation[v] = label[v] if np.int32(bits & _FILLED_OR_INVALID) == _FILLED else nothing
+        good = has_class(bits)
+        segmentation[v] = label[v] if good else nothing
+        total[v] = sums[LARGEST + v] + sums[REST + v] if good else INFINITY
 
 
 @inlined
-def weigh_domain(sums: Floats, state: States, mask: NDArray[np.bool_] | None, weight: Floats) -> None:
-    """Fill `weight` with 2³⁰/Σp, 0 where a voxel is empty, invalid or outside the mask."""
-    for v in range(weight.size):
-        inside = np.int32(np.int32(state[v]) & _FILLED_OR_INVALID) == _FILLED
-        weight[v] = VALUE_SCALE / (sums[LARGEST + v] + sums[REST + v]) if inside else ZERO
+def weigh_domain(total: Floats, mask: NDArray[np.bool_] | None) -> None:
+    """Turn `total`, Σp or infinite, into the weights 2³⁰/Σp, 0 where there is no class or outside the mask."""
+    for v in range(total.size):
+        total[v] = VALUE_SCALE / total[v]
     if mask is not None:
-        for v in range(weight.size):
-            weight[v] = weight[v] if mask[v] else ZERO
+        for v in range(total.size):
+            total[v] = total[v] if mask[v] else ZERO
 
 
 @inlined

@@ -103,6 +103,10 @@ def add_region_member(
     means of p and then of 1 - p of the regions, and a region has ⌈M/32⌉ words of one bit a member in `votes`.
     """
     sums, n_voxels = scratch.sums, members.spread.size
+    if member == 0:
+        members.spread[:] = ZERO
+        members.entropy[:] = ZERO
+        members.entropy_lost[:] = ZERO
     for at in range(0, n_voxels, TILE):
         n = min(TILE, n_voxels - at)
         first = at

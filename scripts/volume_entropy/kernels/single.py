@@ -50,10 +50,10 @@ def measure_single(
             add_background(n, sums, label, background)
         n_invalid = classify(n, settings, sums, state, output.counts)
         output.odd[at // TILE] = n_invalid > 0 or not finite
-        write_entropy(n, settings, sums, label, state, output.entropy[at : at + n], labels_at(at, n, output))
+        weight = scratch.weight[:n]
+        write_entropy(n, settings, sums, label, state, output.entropy[at : at + n], labels_at(at, n, output), weight)
         if output.expected.size > 0:
-            weight = scratch.weight[:n]
-            weigh_domain(sums, state, None if mask is None else mask[at : at + n], weight)
+            weigh_domain(weight, None if mask is None else mask[at : at + n])
             for c in range(rows.shape[0]):
                 output.expected[first_label + c] += weighted_sum(rows[c][first : first + n], weight)
             if background is not None:

@@ -77,20 +77,20 @@ def sum_measure(
     origin: tuple[int, int, int],
     edge: int,
     limbs: NDArray[np.int64],
-    histogram: NDArray[np.int64],
     z_sums: NDArray[np.int64],
     y_sums: NDArray[np.int64],
     x_sums: NDArray[np.int64],
     patches: NDArray[np.int64],
-) -> tuple[np.float32, int]:
+) -> tuple[np.float32, int, NDArray[np.int64], NDArray[np.int64]]:
     """Sum one measure in one sweep: values, squares, histogram, slices and boxes.
 
     `values` and `bits` are the same memory as float32 and int32, (z, y, x); NaN is in no sum. `origin` is the block's
-    first voxel within its first box. Returns the maximum and the number of domain voxels above the threshold; the
-    maximum is -1 if a value is out of range.
+    first voxel within its first box. Returns the maximum, the number of domain voxels above the threshold, and the bins
+    of the histogram that are not empty with their counts; the maximum is -1 if a value is out of range.
     """
     depth, height, width = values.shape
-    maximum, n_high, n_rows = np.float32(0.0), 0, 0
+    maximum, n_high, n_rows, n_domain = np.float32(0.0), 0, 0, 0
+    histogram = np.zeros(N_BINS, np.int64)
     column, fixed = np.zeros(width, np.int64), np.zeros(width, np.int64)
     floats = fixed.view(np.float64)
     for z in range(depth):
@@ -99,8 +99,10 @@ def sum_measure(
             largest = np.float32(0.0)
             for x in range(width):
                 largest = row[x] if row[x] > largest else largest
+            for x in range(width):
+                n_domain += inside[x]
             if largest >= VALUE_LIMIT:
-                return np.float32(-1.0), n_high
+                return np.float32(-1.0), n_high, histogram[:0], histogram[:0]
             if largest == 0.0:
                 continue
             to_fixed_point(row, floats, fixed)
@@ -140,7 +142,19 @@ def sum_measure(
             if n_rows % SAFE_RUN == 0:
                 flush_column(column, x_sums)
     flush_column(column, x_sums)
-    return maximum, n_high
+    n_bins, n_counted = 1, 0
+    for b in range(1, N_BINS):
+        n_bins += int(histogram[b] > 0)
+        n_counted += histogram[b]
+    histogram[0] = n_domain - n_counted
+    # By hand and without the interpreter, which two threads share: numpy takes 1 ms to find the bins of a block.
+    bins, counts = np.empty(n_bins, np.int64), np.empty(n_bins, np.int64)
+    n_bins = 0
+    for b in range(N_BINS):
+        if histogram[b] > 0:
+            bins[n_bins], counts[n_bins] = b, histogram[b]
+            n_bins += 1
+    return maximum, n_high, bins[:n_bins], counts[:n_bins]
 
 
 @kernel

@@ -11,14 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .checks import LEAST, MOST, count_states, keep_extremes, state_of
-from .compilation import fma, inlined, kernel
+from .checks import LEAST, MOST, count_states, keep_extremes, less_one, state_of
+from .compilation import fma, inlined, kernel, pasted
 from .entropy import (
     EMPTY,
     FILLED,
     INFINITY,
     ONE,
     RENORMALISED,
+    STRIP,
     TILE,
     ZERO,
     Floats,
@@ -27,7 +28,7 @@ from .entropy import (
     entropy_parts,
     log2,
 )
-from .outputs import VALUE_SCALE, Output, labels_at, value_of, weighted_sum, widen_half
+from .outputs import Output, has_class, labels_at, value_of, weigh_domain, weighted_sum, widen_half
 from .single import measure_single
 
 # LLVM unrolls loops up to a size: 10 classes still are, 12 are not, and then nothing is vectorised.
@@ -53,6 +54,35 @@ def named_for(what: object) -> Callable[[Callable[..., Any]], Callable[..., Any]
         return function
 
     return rename
+
+
+@pasted
+def with_class(
+    p: np.float32,
+    its_label: np.int32,
+    smallest: np.float32,
+    largest: np.float32,
+    rest: np.float32,
+    lost: np.float32,
+    label: np.int32,
+    wants_lost: bool,
+    wants_label: bool,
+) -> tuple[np.float32, np.float32, np.float32, np.float32, np.float32, np.int32]:
+    """What is known of a voxel, with one class more; and before it, the class's probability, at least 0.
+
+    The order of the operands is such that NaN survives in the sum. `lost`, what the rounding of `rest` lost, counts
+    where the background is a small difference: its logarithm shows it.
+    """
+    smallest = p if p < smallest else smallest
+    p = ZERO if p < ZERO else p
+    added = largest if largest < p else p
+    after = rest + added
+    if wants_lost:
+        lost += added - (after - rest) if added < rest else rest - (after - added)
+    if wants_label:
+        label = its_label if p > largest else label
+    largest = p if p > largest else largest
+    return p, smallest, largest, after, lost, label
 
 
 @inlined
@@ -86,45 +116,39 @@ def make_unrolled(n_rows: int) -> Callable[..., None]:
         total: Floats,
         output: Output,
     ) -> bool | np.bool_:
-        """Write a tile's entropy and labels, and `total`: Σp, infinite where a voxel has no probabilities."""
+        """Write a strip's entropy and labels, and `total`: Σp, infinite where a voxel has no probabilities."""
         entropy, segmentation = output.entropy[at : at + n], labels_at(at, n, output)
         n_empty, n_filled, n_renormalised = _NONE, _NONE, _NONE
-        lowest, below, high, sum_low, sum_high = MOST, LEAST, _NONE, MOST, _NONE
+        lowest, below, high, sum_low, sum_high = MOST, LEAST, LEAST, MOST, LEAST
         for v in range(n):
             # Unsigned, or numba asks at every access whether the index counts from the end.
             i = np.uintp(first + v)
-            smallest, largest, rest, even, odd, label = INFINITY, ZERO, ZERO, ZERO, ZERO, _NONE
-            lost = ZERO
-            for c in range(n_rows):
-                p = rows[c, i]
-                smallest = p if p < smallest else smallest
-                p = ZERO if p < ZERO else p
-                added = largest if largest < p else p
-                after = rest + added
-                if background is not None:
-                    # The background is a small difference, and its logarithm shows what the sum lost.
-                    lost += added - (after - rest) if added < rest else rest - (after - added)
-                rest = after
-                label = np.int32(c) if p > largest else label
-                largest = p if p > largest else largest
+            smallest = rows[0, i]
+            # Plus 0, so that -0 becomes 0, and NaN stays.
+            largest = (ZERO if smallest < ZERO else smallest) + ZERO
+            rest, lost, even, odd, label = ZERO, ZERO, largest * log2(largest), ZERO, _NONE
+            for c in range(1, n_rows):
+                p, smallest, largest, rest, lost, label = with_class(
+                    rows[c, i], np.int32(c), smallest, largest, rest, lost, label, background is not None, True
+                )
                 if c % 2 == 0:
                     even = fma(p, log2(p), even)
                 else:
                     odd = fma(p, log2(p), odd)
             plogp = even + odd
-            bits = np.float32(smallest).view(np.int32)
-            lowest, below = min(lowest, bits), max(below, bits if bits < _NONE else LEAST)
-            high = max(high, np.float32(largest).view(np.int32))
-            bits = np.float32(largest + rest).view(np.int32)
-            sum_low, sum_high = min(sum_low, MOST if bits == _NONE else bits), max(sum_high, bits)
+            number = np.float32(smallest).view(np.uint32)
+            lowest, below = min(lowest, number), max(below, number)
+            high = max(high, np.float32(largest).view(np.uint32))
+            sum_low = min(sum_low, less_one(np.float32(largest + rest)))
+            sum_high = max(sum_high, np.float32(largest + rest).view(np.uint32))
             if background is not None:
                 background[v], largest, rest, plogp, label = with_background(largest, rest, lost, plogp, label)
             bits = state_of(smallest, largest, largest + rest, settings)
             head, tail = entropy_parts(largest, rest, ZERO, plogp, ZERO)
             entropy[v] = value_of(head, tail, bits, settings)
-            filled = np.int32(bits & _FILLED) != _NONE
-            segmentation[v] = label if filled else settings.nothing
-            total[v] = largest + rest if filled else INFINITY
+            good = has_class(bits)
+            segmentation[v] = label if good else settings.nothing
+            total[v] = largest + rest if good else INFINITY
             n_empty = np.int32(n_empty + np.int32(bits == _EMPTY))
             n_filled = np.int32(n_filled + np.int32(bits == _FILLED))
             n_renormalised = np.int32(n_renormalised + np.int32(bits == _RENORMALISED))
@@ -146,20 +170,17 @@ def make_unrolled(n_rows: int) -> Callable[..., None]:
         output: Output,
     ) -> None:
         first_label = 0 if background is None else 1
-        for at in range(start, stop, TILE):
-            n = min(TILE, stop - at)
+        for at in range(start, stop, STRIP):
+            n = min(STRIP, stop - at)
             first = at
             if halves is not None:
                 widen_half(halves, at, n, rows)
                 first = 0
             weight = scratch.weight[:n]
-            output.odd[at // TILE] = fill(rows, first, at, n, settings, background, weight, output)
+            odd = fill(rows, first, at, n, settings, background, weight, output)
+            output.odd[at // TILE : -(-(at + n) // TILE)] = odd
             if output.expected.size > 0:
-                for v in range(n):
-                    weight[v] = VALUE_SCALE / weight[v]
-                if mask is not None:
-                    for v in range(n):
-                        weight[v] = weight[v] if mask[at + v] else ZERO
+                weigh_domain(weight, None if mask is None else mask[at : at + n])
                 for c in range(n_rows):
                     output.expected[first_label + c] += weighted_sum(rows[c][first : first + n], weight)
                 if background is not None:

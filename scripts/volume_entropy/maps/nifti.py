@@ -5,7 +5,7 @@ import struct
 import zlib
 from collections import deque
 from collections.abc import Mapping
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -16,7 +16,7 @@ from ..measures import MEASURES, ONE_BIT
 # Pieces are compressed apart from each other. Their size is fixed, since it shows in the bytes; a multiple of 4, so
 # that a piece starts with a value.
 PIECE_BYTES = 4 * 2**20
-# Pieces waiting for their compression, per map.
+# Pieces waiting for their compression, and to be written, per map.
 MAX_WAITING = 4
 SAMPLED_VALUES = 4096
 # Of a piece, what tells how small it would become; and the share from which on that is not worth the time.
@@ -35,7 +35,9 @@ NO_EXTENSION = bytes(4)
 
 
 class GzipStream:
-    """A gzip file of one member, compressed in pieces by the threads of `pool`.
+    """A gzip file of one member, compressed in pieces by the threads of `pool`, and written by one of its own.
+
+    The system's copy of a map that is hardly compressed takes a third of the pass that makes it.
 
     Parameters
     ----------
@@ -49,7 +51,8 @@ class GzipStream:
         self._stream = stream
         self._pool = pool
         self._rest = b""
-        self._waiting: deque[Future[bytes]] = deque()
+        self._writer = ThreadPoolExecutor(1)
+        self._waiting: deque[Future[int]] = deque()
         self._crc = 0
         self._size = 0
         stream.write(GZIP_HEADER)
@@ -73,15 +76,17 @@ class GzipStream:
         """Wait for all pieces and write the trailer; the underlying stream stays open."""
         self._submit(self._rest)
         self._drain(0)
+        self._writer.shutdown()
         self._stream.write(LAST_BLOCK + struct.pack("<II", self._crc, self._size & 0xFFFFFFFF))
 
     def _submit(self, piece: bytes) -> None:
-        self._waiting.append(self._pool.submit(compress_piece, piece))
+        coded = self._pool.submit(compress_piece, piece)
+        self._waiting.append(self._writer.submit(lambda: self._stream.write(coded.result())))
         self._drain(MAX_WAITING)
 
     def _drain(self, allowed: int) -> None:
         while len(self._waiting) > allowed:
-            self._stream.write(self._waiting.popleft().result())
+            self._waiting.popleft().result()
 
 
 def compress_piece(piece: bytes) -> bytes:

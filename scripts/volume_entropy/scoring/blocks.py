@@ -92,7 +92,7 @@ class ScoreSums:
     counts: Counts = field(repr=False)
 
     def __add__(self, other: "ScoreSums") -> "ScoreSums":
-        bins, counts = merge_histograms((self.bins, self.counts), (other.bins, other.counts))
+        bins, counts = merge_histograms([(self.bins, self.counts), (other.bins, other.counts)])
         return ScoreSums(
             self.n_unlisted + other.n_unlisted,
             self.n_ignored + other.n_ignored,
