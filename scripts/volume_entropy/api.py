@@ -265,7 +265,7 @@ class _Job:
         """Measure voxels `start` to `stop` of (member, class, voxel), whose voxel 0 is `first` of the maps."""
         here = slice(first, first + flat.shape[2])
         if self.single or (self.at_once and flat.dtype == np.float32):
-            # Labels are not asked for: those of a tile stay in the cache, all of them would be a quarter of the writes.
+            # Labels are not asked for: those of a strip stay in the cache, all would be a quarter of the writes.
             output = make_output(STRIP, flat.shape[1], "softmax", sums=False)._replace(
                 entropy=self.maps["predictive_entropy"][here], odd=np.empty(-(-flat.shape[2] // TILE), np.uint8)
             )

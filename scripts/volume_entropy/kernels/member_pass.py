@@ -61,9 +61,9 @@ def make_kernels(shape: tuple[int, int] | None) -> MemberKernels:
         Parameters
         ----------
         rows, halves
-            (stored class, voxel) probabilities; or their float16 bits in `halves`, and `rows` has room for a tile.
+            (stored class, voxel) probabilities; or their float16 bits in `halves`, and `rows` has room for a strip.
         background
-            Room for a tile of class 0, if that is max(0, 1 - Σp) and not stored.
+            Room for a strip of class 0, if that is max(0, 1 - Σp) and not stored.
         votes
             (word, voxel) labels, 32 // `bits` of them a word, member 0 in the lowest bits.
         """
@@ -78,13 +78,12 @@ def make_kernels(shape: tuple[int, int] | None) -> MemberKernels:
                 odd = add(rows, first, n, at, member, settings, background, None, scratch, members, output)
             else:
                 odd = add(rows, first, n, at, member, settings, background, scratch.label, scratch, members, output)
-            output.odd[at // TILE : -(-(at + n) // TILE)] = odd
-            if votes is not None:
                 slots = 32 // bits
                 words = votes[member // slots][at : at + n]
                 shift = np.uint32(bits * (member % slots))
                 for v in range(n):
                     words[v] |= np.uint32(np.uint32(scratch.label[v]) << shift)
+            output.odd[at // TILE : -(-(at + n) // TILE)] = odd
 
     @kernel
     @named_for(name)

@@ -41,7 +41,7 @@ class Output(NamedTuple):
     entropy
         (voxel,) predictive entropy.
     segmentation
-        (voxel,) labels, or (region, voxel) flags; or room for the labels of one tile, which nobody asks for.
+        (voxel,) labels, or (region, voxel) flags; or room for the labels of one strip, which nobody asks for.
     expected
         (class,) Σ p̄ · 2³⁰ over the domain; of no classes if nobody asks.
     counts, extremes

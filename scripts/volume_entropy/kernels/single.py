@@ -28,13 +28,13 @@ def measure_single(
     Parameters
     ----------
     rows, halves
-        (stored class, voxel) probabilities; or their float16 bits in `halves`, and `rows` has room for a tile.
+        (stored class, voxel) probabilities; or their float16 bits in `halves`, and `rows` has room for a strip.
     start, stop
         Multiples of TILE, but for the end.
     mask
         (voxel,) True in the domain.
     background
-        Room for a tile of class 0, if that is max(0, 1 - Σp) and not stored.
+        Room for a strip of class 0, if that is max(0, 1 - Σp) and not stored.
     """
     sums, label, state = scratch.sums, scratch.label, scratch.state
     first_label = 0 if background is None else 1
