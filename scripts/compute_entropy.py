@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING
 # Snakemake gives OpenBLAS the job's threads. No matrix is multiplied here, and its second thread spins for 60 ms.
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
+from volume_entropy.memory import collect_seldom
+
+collect_seldom()
+
 from volume_entropy.compute_entropy import compute_sample
 from volume_entropy.joblog import leave, logged_to
 

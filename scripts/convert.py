@@ -3,6 +3,10 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from volume_entropy.memory import collect_seldom
+
+collect_seldom()
+
 from volume_entropy.convert import convert_sample
 from volume_entropy.errors import DataError
 from volume_entropy.joblog import leave, logged_to, logger

@@ -2,6 +2,10 @@
 
 from typing import TYPE_CHECKING
 
+from volume_entropy.memory import collect_seldom
+
+collect_seldom()
+
 from volume_entropy.figures.qc import render_qc
 from volume_entropy.joblog import leave, logged_to
 

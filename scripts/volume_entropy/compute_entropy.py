@@ -12,7 +12,7 @@ from .errors import DataError, Rejection
 from .files import replaced_when_whole, write_json
 from .joblog import logger, phase, processed
 from .measures import ONE_BIT, SCHEMA_VERSION, default_measures, summarised_measures
-from .memory import reuse_freed_arrays, without_collecting
+from .memory import reuse_freed_arrays
 from .stores.probabilities import ProbabilityStore, open_probabilities
 from .stores.sealed import StoreError, open_sealed, write_rejection
 
@@ -116,7 +116,7 @@ def _compute(
 ) -> None:
     settings, n_members = recipe["settings"], len(store.members)
     summed = summarised_measures(n_members, settings["measures"], store.kind)
-    with phase("imports and kernels"), without_collecting():
+    with phase("imports and kernels"):
         from .blocks import BlockSettings, load_kernels
         from .passes import first_pass, second_pass
         from .scheduling import THREADS

@@ -12,6 +12,7 @@ from .kernels.sums import (
     LOW_BITS,
     LOW_SQUARES,
     MIXED_SQUARES,
+    N_BINS,
     N_SUMS,
     OUTSIDE,
     VALUE_LIMIT,
@@ -55,9 +56,12 @@ def measure_sums(
     limbs = np.zeros((N_SUMS, 2), np.int64)
     z, y, x = (np.zeros((n, 2), np.int64) for n in values.shape)
     patches = np.zeros([-(-(o + n) // edge) for o, n in zip(origin, values.shape, strict=True)], np.int64)
-    maximum, n_high, bins, counts = sum_measure(
-        values, values.view(np.int32), domain, threshold, origin, edge, limbs, z, y, x, patches
-    )
+    bins, counts = np.empty(N_BINS, np.int64), np.zeros(N_BINS, np.int64)
+    column, row = np.zeros((2, values.shape[2]), np.int64)
+    maximum, n_high, n_bins = sum_measure(
+        values, values.view(np.int32), domain, threshold, origin, edge,
+        limbs, z, y, x, patches, bins, counts, column, row.view(np.float64), row,
+    )  # fmt: skip
     if maximum < 0:
         raise OverflowError(f"a measure has a value of {VALUE_LIMIT} or more; sums in fixed point cannot hold it")
     sums = from_limbs(limbs)
@@ -68,8 +72,9 @@ def measure_sums(
         domain_squares=(high << 2 * LOW_BITS) + (mixed << LOW_BITS + 1) + low,
         n_high=int(n_high),
         maximum=float(maximum),
-        bins=bins,
-        counts=counts,
+        # Copies: a view would keep the room for all bins.
+        bins=bins[:n_bins].copy(),
+        counts=counts[:n_bins].copy(),
         slices=([Placed(start[:1], z)], [Placed(start[1:2], y)], [Placed(start[2:], x)]),
         patches=[Placed(tuple(first // edge for first in start), patches)],
     )
@@ -80,7 +85,8 @@ def label_sums(values: Volume, labels: Labels | NDArray[np.uint32], n_labels: in
     counts = np.zeros(n_labels, np.int64)
     limbs = np.zeros((n_labels, 2), np.int64)
     contiguous: Any = np.ascontiguousarray(labels)
-    sum_labels(np.ascontiguousarray(values), contiguous, counts, limbs)
+    row = np.empty(values.shape[2], np.int64)
+    sum_labels(np.ascontiguousarray(values), contiguous, counts, limbs, row.view(np.float64), row)
     return [int(n) for n in counts], from_limbs(limbs)
 
 
@@ -160,9 +166,9 @@ def roles(
         for plane in (below, above)
     )
     inside = np.ones(shape, bool) if mask is None else np.ascontiguousarray(mask)
-    out = np.zeros(shape, np.uint8)
+    out, padded = np.zeros(shape, np.uint8), np.empty(shape[2] + 2, kind)
     for region, labels in enumerate(volumes):
         # In the type of the labels: wider constants make the loop four times as wide, and as slow.
         index: Any = nothing if background is None else kind(background)
-        mark_roles(labels, before[region], after[region], inside, nothing, index, out)
+        mark_roles(labels, before[region], after[region], inside, nothing, index, padded, out)
     return out

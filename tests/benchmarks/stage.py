@@ -1,4 +1,4 @@
-"""One stage of one sample in a process of its own, as a job runs it, without Snakemake.
+"""One stage of one sample in a process of its own, with what Snakemake has a job's script import first.
 
     python stage.py convert | compute_entropy | render_qc | render_scores FOLDER [--threads N]
 
@@ -45,6 +45,9 @@ def make_recipe(
 
 def run(stage: str, folder: Path, output: Path, threads: int) -> None:
     """Run one stage; stores lie in `folder`, what `compute_entropy` writes in `output`."""
+    from volume_entropy.memory import collect_seldom
+
+    collect_seldom()
     given = json.loads((folder / "sample.json").read_text())
     if stage == "convert":
         from volume_entropy.convert import convert_sample
@@ -77,6 +80,10 @@ def run(stage: str, folder: Path, output: Path, threads: int) -> None:
 
 
 def main() -> None:
+    # What Snakemake writes before every script: 50 ms that a job takes, too.
+    import snakemake.iocontainers
+    import snakemake.logging  # noqa: F401
+
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("stage", choices=["convert", "compute_entropy", "render_qc", "render_scores"])
     parser.add_argument("folder", type=Path)

@@ -3,6 +3,9 @@
 A value v becomes the integer rint(v · 2⁴⁰). Integers do not care in which order they are added, so every sum is the
 same for any block shape, thread count or node. Where 64 bits could overflow, a sum is kept as two limbs: its value is
 `limbs[0] · 2³² + limbs[1]`.
+
+Their room is given to them, also as another type, and rows are copied by hand: machine code that makes or views arrays,
+or assigns slices, wants another part of numba imported with it, 20 ms a job.
 """
 
 import numpy as np
@@ -81,18 +84,22 @@ def sum_measure(
     y_sums: NDArray[np.int64],
     x_sums: NDArray[np.int64],
     patches: NDArray[np.int64],
-) -> tuple[np.float32, int, NDArray[np.int64], NDArray[np.int64]]:
+    bins: NDArray[np.int64],
+    counts: NDArray[np.int64],
+    column: NDArray[np.int64],
+    floats: NDArray[np.float64],
+    fixed: NDArray[np.int64],
+) -> tuple[np.float32, int, int]:
     """Sum one measure in one sweep: values, squares, histogram, slices and boxes.
 
     `values` and `bits` are the same memory as float32 and int32, (z, y, x); NaN is in no sum. `origin` is the block's
-    first voxel within its first box. Returns the maximum, the number of domain voxels above the threshold, and the bins
-    of the histogram that are not empty with their counts; the maximum is -1 if a value is out of range.
+    first voxel within its first box. Sums are added to what is given; `counts` must be N_BINS zeros and `column` zeros,
+    one for each voxel of a row; `floats` and `fixed` are the same room for a row. Returns the maximum, the number of
+    domain voxels above the threshold, and how many bins of the histogram are not empty: `bins` starts with them, and
+    `counts` with what is in them. The maximum is -1 if a value is out of range.
     """
     depth, height, width = values.shape
     maximum, n_high, n_rows, n_domain = np.float32(0.0), 0, 0, 0
-    histogram = np.zeros(N_BINS, np.int64)
-    column, fixed = np.zeros(width, np.int64), np.zeros(width, np.int64)
-    floats = fixed.view(np.float64)
     for z in range(depth):
         for y in range(height):
             row, inside = values[z, y], domain[z, y]
@@ -102,7 +109,7 @@ def sum_measure(
             for x in range(width):
                 n_domain += inside[x]
             if largest >= VALUE_LIMIT:
-                return np.float32(-1.0), n_high, histogram[:0], histogram[:0]
+                return np.float32(-1.0), n_high, 0
             if largest == 0.0:
                 continue
             to_fixed_point(row, floats, fixed)
@@ -117,7 +124,7 @@ def sum_measure(
                 maximum = value if value > maximum else maximum
             for x in range(width):
                 if inside[x] and row[x] > 0.0:
-                    histogram[(bits[z, y, x] >> DROPPED_BITS) + 1] += 1
+                    counts[(bits[z, y, x] >> DROPPED_BITS) + 1] += 1
             for first in range(0, width, SAFE_RUN):
                 high, mixed, low = 0, 0, 0
                 # The square as (upper · 2²⁴ + lower)², whose parts do not overflow: a spread of 1e-4 around 1 bit
@@ -142,19 +149,17 @@ def sum_measure(
             if n_rows % SAFE_RUN == 0:
                 flush_column(column, x_sums)
     flush_column(column, x_sums)
-    n_bins, n_counted = 1, 0
+    n_counted = 0
     for b in range(1, N_BINS):
-        n_bins += int(histogram[b] > 0)
-        n_counted += histogram[b]
-    histogram[0] = n_domain - n_counted
+        n_counted += counts[b]
+    counts[0] = n_domain - n_counted
     # By hand and without the interpreter, which two threads share: numpy takes 1 ms to find the bins of a block.
-    bins, counts = np.empty(n_bins, np.int64), np.empty(n_bins, np.int64)
     n_bins = 0
     for b in range(N_BINS):
-        if histogram[b] > 0:
-            bins[n_bins], counts[n_bins] = b, histogram[b]
+        if counts[b] > 0:
+            bins[n_bins], counts[n_bins] = b, counts[b]
             n_bins += 1
-    return maximum, n_high, bins[:n_bins], counts[:n_bins]
+    return maximum, n_high, n_bins
 
 
 @kernel
@@ -173,11 +178,19 @@ def count_domain(
 
 
 @kernel
-def sum_labels(values: Volume, labels: Labels, counts: NDArray[np.int64], limbs: NDArray[np.int64]) -> None:
-    """Count voxels and sum `values` for every label below `counts.size`; other labels and NaN add nothing."""
+def sum_labels(
+    values: Volume,
+    labels: Labels,
+    counts: NDArray[np.int64],
+    limbs: NDArray[np.int64],
+    floats: NDArray[np.float64],
+    fixed: NDArray[np.int64],
+) -> None:
+    """Count voxels and sum `values` for every label below `counts.size`; other labels and NaN add nothing.
+
+    `floats` and `fixed` are the same room for a row.
+    """
     depth, height, width = values.shape
-    fixed = np.zeros(width, np.int64)
-    floats = fixed.view(np.float64)
     for z in range(depth):
         for y in range(height):
             to_fixed_point(values[z, y], floats, fixed)
@@ -234,22 +247,23 @@ def mark_roles(
     inside: Flags,
     nothing: int,
     background: int,
+    padded: Labels,
     roles: NDArray[np.uint8],
 ) -> None:
     """Add the roles that follow from one label volume (z, y, x) to `roles`.
 
     `below` and `above` are the planes before and after the volume, `nothing` where there is none; a voxel without a
-    label differs from no neighbour, and no neighbour from it.
+    label differs from no neighbour, and no neighbour from it. `padded` is room for a row and two voxels more.
     """
     depth, height, width = labels.shape
-    padded = np.empty(width + 2, labels.dtype)
     padded[0], padded[-1] = nothing, nothing
     west, east = padded[:-2], padded[2:]
     for z in range(depth):
         before = below if z == 0 else labels[z - 1]
         after = above if z == depth - 1 else labels[z + 1]
         for y in range(height):
-            padded[1:-1] = labels[z, y]
-            north, south = labels[z, max(y - 1, 0)], labels[z, min(y + 1, height - 1)]
             row, within, out = labels[z, y], inside[z, y], roles[z, y]
+            for x in range(width):
+                padded[1 + x] = row[x]
+            north, south = labels[z, max(y - 1, 0)], labels[z, min(y + 1, height - 1)]
             mark_row(row, before[y], after[y], north, south, west, east, within, nothing, background, out)
