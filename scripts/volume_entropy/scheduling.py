@@ -1,7 +1,7 @@
 """Where the blocks of a sample are processed: in threads of this process, or by the workers of a Dask cluster."""
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import islice
@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from dask.delayed import delayed
 from dask.threaded import get
 from numpy.typing import NDArray
 
@@ -24,6 +23,8 @@ from .voxelwise import BlockMeasures
 
 if TYPE_CHECKING:
     from distributed import Client
+
+Key = tuple[str, int]
 
 # The scheduler that is no address.
 THREADS = "threads"
@@ -111,21 +112,34 @@ def stream_blocks(
 def _in_threads(
     probabilities: Path, measures: Path, boxes: Sequence[Slices], settings: BlockSettings, threads: int
 ) -> SampleSums:
-    join = delayed(merge, pure=False)
     done: list[SampleSums] = []
     for start in range(0, len(boxes), GRAPH_BLOCKS):
-        # Arguments that Dask does not see: it would look through each for tasks, 0.3 ms a block.
-        tasks = (
+        graph, total = _graph(
+            # Arguments that Dask does not see: it would look through each for tasks.
             partial(process_block, probabilities, measures, box, settings)
             for box in boxes[start : start + GRAPH_BLOCKS]
         )
-        level = [delayed(task, pure=False)() for task in tasks]
-        while len(level) > 1:
-            level = [join(level[first : first + FAN_IN]) for first in range(0, len(level), FAN_IN)]
         # Kernels and codecs release the interpreter: no processes. Not `dask.compute`, which imports `distributed`
         # (0.2 s) to see that there is no cluster.
-        done = [merge([*done, get(level[0].dask, level[0].key, num_workers=threads)])]
+        done = [merge([*done, get(graph, total, num_workers=threads)])]
     return done[0]
+
+
+def _graph(tasks: Iterable[Callable[[], SampleSums]]) -> tuple[dict[Key, tuple[Any, ...]], Key]:
+    """Write down tasks, and how their sums are merged, as Dask's scheduler takes them; and the key of the total.
+
+    As a dict, since `delayed` takes 0.4 ms a task, one thread alone: 9 of the 300 ms of 23 blocks in two threads.
+    """
+    graph: dict[Key, tuple[Any, ...]] = {("block", index): (task,) for index, task in enumerate(tasks)}
+    level = list(graph)
+    while len(level) > 1:
+        groups = [level[first : first + FAN_IN] for first in range(0, len(level), FAN_IN)]
+        merged: dict[Key, tuple[Any, ...]] = {
+            ("sums", len(graph) + index): (merge, group) for index, group in enumerate(groups)
+        }
+        graph |= merged
+        level = list(merged)
+    return graph, level[0]
 
 
 def _on_cluster(

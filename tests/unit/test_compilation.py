@@ -56,6 +56,34 @@ def test_two_jobs_at_once_fill_one_cache_and_the_third_reads_it(tmp_path):
     assert hits(start(tmp_path)) == 1
 
 
+def test_a_job_whose_kernels_are_all_cached_compiles_nothing(tmp_path):
+    # Of numba's runtime, too: its functions are found by machine code that was made by another process.
+    job = """
+import hashlib
+import numpy as np
+from numba.core.runtime import rtsys
+from volume_entropy import uncertainty
+from volume_entropy.measures import MEASURES
+from volume_entropy.reductions import label_sums, measure_sums, roles
+p = np.random.default_rng(0).dirichlet(np.ones(4), (3, 6, 7, 8)).astype(np.float32)
+maps = uncertainty(p, member_axis=0, class_axis=-1, measures=list(MEASURES))
+values, domain = maps["predictive_entropy"], np.ones((6, 7, 8), bool)
+sums = measure_sums(values, domain, start=(0, 0, 0), threshold=0.5, edge=4)
+found = roles(p[0].argmax(axis=-1).astype(np.uint8), None, None, None, 0)
+said = [sums.total, sums.bins.tolist(), label_sums(values, found, 8), *(maps[name].tobytes() for name in sorted(maps))]
+print(hashlib.sha256(repr(said).encode()).hexdigest(), rtsys._init)
+"""
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(ROOT / "scripts")}
+    first, second = (
+        subprocess.run(
+            [sys.executable, "-c", job], env=environment, capture_output=True, text=True, timeout=300, check=True
+        ).stdout.split()
+        for _ in range(2)
+    )
+    assert (first[0], first[1]) == (second[0], "True")
+    assert second[1] == "False"
+
+
 def flip(content: bytes) -> bytes:
     """A bit of the machine code is wrong."""
     middle = len(content) // 2

@@ -180,10 +180,10 @@ class KernelCache(NullCache):  # type: ignore[misc, unused-ignore]
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """The compiled function for a signature, or None."""
-        _declare_runtime()
         if _sources_changed():
             return None
         try:
+            _declare_runtime()
             content = self._path(sig, target_context.codegen()).read_bytes()
             if hashlib.sha256(content[32:]).digest() != content[:32]:
                 return None
