@@ -168,10 +168,11 @@ class RoleSums:
 
 def merge(parts: Sequence[SampleSums]) -> SampleSums:
     """Add up the blocks of `parts`; any order and any grouping give the same numbers."""
-    # The measures apart, all at once: for their histograms, every time costs as much.
-    names = parts[0].measures
-    measures = {name: _merge_measures([part.measures[name] for part in parts]) for name in names}
     out, *others = parts
+    if not others:
+        return out
+    # The measures apart, all at once: for their histograms, every time costs as much.
+    measures = {name: _merge_measures([part.measures[name] for part in parts]) for name in out.measures}
     for part in others:
         out = SampleSums(
             counts=out.counts + part.counts,
