@@ -46,6 +46,7 @@ def summary(sample, n_members=1, recipe_settings=None, classes=CLASSES, **change
         "sample": sample,
         "unit": "bit",
         "content": "posterior",
+        "warnings": [],
         "n_members": n_members,
         "n_classes": len(classes),
     }

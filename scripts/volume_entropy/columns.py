@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
+from .errors import WARNINGS
 from .measures import MEASURES, statistics_of, summarised_measures
 
 
@@ -58,6 +59,8 @@ SAMPLE_COLUMNS: tuple[Column, ...] = (
     Column("voxel_volume_mm3", "Volume of one voxel", "mm^3", "> 0", "number"),
     Column("content", "What the values mean; a partial volume is a tissue mixture, not an uncertainty", None,
            "posterior or partial_volume"),
+    Column("warnings", "What may be wrong with the sample although its numbers are right, joined by ;: "
+           + " ".join(f"{code}: {text}" for code, text in WARNINGS.items()), None, ", ".join(WARNINGS)),
 )  # fmt: skip
 
 

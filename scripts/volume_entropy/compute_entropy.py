@@ -149,6 +149,7 @@ def _compute(
         unit=settings["unit"],
         content=settings.get("content", "posterior"),
         measures=summed,
+        warnings=store.warnings,
     )
     lesions = _lesions(measures_path, settings["lesions"], field) if "lesions" in settings else {}
     write_json(summary_path, {**summarise(field, sums, roles), **lesions, **_provenance(recipe)})

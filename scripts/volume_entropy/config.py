@@ -18,7 +18,7 @@ from .nearest import nearest
 Config = dict[str, Any]
 
 # Raised by one when a change of the code changes the numbers of a stage: every sample is then stale.
-REVISION = 1
+REVISION = 2
 
 
 def load_config(given: Mapping[str, Any], schema_path: Path, presets: Path) -> Config:

@@ -4,6 +4,7 @@
 config or the samples table: nothing starts. Every other exception is a bug or a full disk, and ends the job.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 CODES: dict[str, str] = {
@@ -28,6 +29,42 @@ CODES: dict[str, str] = {
     "labels_invalid": "The reference or the atlas is no label image: it holds NaN, fractions, or too large numbers.",
     "refused_by_preset": "The file is one that this producer writes, but not one that may be read as probabilities.",
 }
+
+# What is said of a sample that was measured, and whose numbers are right, but may not mean what they seem to: the codes
+# of the column `warnings`, in the order in which they stand there.
+WARNINGS: dict[str, str] = {
+    "labels_not_probabilities": "Every value is 0 or 1: these are labels, of which the entropy is 0 everywhere.",
+    "winner_only": "No value of a complemented class lies between 0 and 0.5: a class was kept only where it wins.",
+    "softmax_twice": "No value is above e / (e + C - 1): the softmax was taken twice.",
+    "sigmoid_twice": "All values of a region lie in [0.5, 0.731]: the sigmoid was taken twice.",
+    "members_identical": "All members are the same: dropout was off, or one file was written several times.",
+    "rounded_to_integers": "Every value is 0 or 1, and voxels inside the field are empty: probabilities were rounded.",
+    "mask_everywhere": "The mask covers the whole field, so that it leaves nothing out.",
+    "nan_outside": "NaN in every class outside the field that the producer computed counts as empty.",
+    "unit_missing": "The OME-Zarr image does not say the unit of its axes: millimetres are assumed.",
+    "axes_assumed": "The order of a plain array's axes is the default one, since the config does not say it.",
+    "reference_unlisted_labels": "Over 1 % of the scored field has reference labels that belong to no class.",
+    "reference_class_absent": "A predicted class of over 1 % of the foreground does not occur in the reference.",
+    "reference_permuted": "Another assignment of the reference's labels to the classes fits far better.",
+}
+
+
+@dataclass(frozen=True)
+class SampleWarning:
+    """What a user should know of a sample that was measured: a key of `WARNINGS`, and what was found, in a sentence."""
+
+    code: str
+    message: str
+
+    def __post_init__(self) -> None:
+        if self.code not in WARNINGS:
+            raise KeyError(f"{self.code!r} is not in errors.WARNINGS")
+
+
+def in_order(warnings: Iterable[SampleWarning]) -> list[SampleWarning]:
+    """Sort warnings as `WARNINGS` does, and drop those that say the same."""
+    codes = list(WARNINGS)
+    return sorted(set(warnings), key=lambda warning: (codes.index(warning.code), warning.message))
 
 
 @dataclass(frozen=True)

@@ -96,7 +96,7 @@ ALWAYS = ("predictive_entropy",)
 ALWAYS_WITH_MEMBERS = ("expected_entropy", "mutual_information")
 
 # Raised when a key of a summary or a column changes its name or meaning; it stands in summaries and data dictionaries.
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 
 # The edge of the box of `patch_max` in voxels, and the share of the largest slice's domain voxels that a slice needs.
 PATCH_EDGE = 10

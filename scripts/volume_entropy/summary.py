@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
+from .errors import SampleWarning, in_order
 from .kernels.entropy import FIXED_POINT_BITS
 from .kernels.sums import BOUNDARY, DOMAIN, FOREGROUND
 from .measures import MEASURES, PATCH_EDGE, PEAK_SLICE_MIN_SHARE
@@ -48,6 +49,8 @@ class Field:
         As in the config.
     measures
         Those whose statistics are written.
+    warnings
+        What was found before the sums.
     """
 
     sample: str
@@ -60,6 +63,7 @@ class Field:
     unit: str
     content: str
     measures: Sequence[str]
+    warnings: Sequence[SampleWarning] = ()
 
 
 def summarise(field: Field, sums: SampleSums, roles: RoleSums) -> dict[str, Any]:
@@ -103,6 +107,7 @@ def summarise(field: Field, sums: SampleSums, roles: RoleSums) -> dict[str, Any]
         "n_renormalised_voxels": counts["renormalised"],
         "voxel_volume_mm3": field.voxel_volume_mm3,
         "content": field.content,
+        "warnings": [asdict(warning) for warning in in_order(field.warnings)],
         **measures,
         **scores,
         **(

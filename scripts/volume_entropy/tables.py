@@ -97,7 +97,7 @@ def write_tables(
         _check_keys(summary, form)
     of_table = _metadata_columns(metadata)
     # In this order: a summary has keys that are no columns (status, kind), which the samples table may use.
-    rows = [{**summary, **metadata[summary["sample"]]} for summary in usable]
+    rows = [{**summary, "warnings": _codes(summary), **metadata[summary["sample"]]} for summary in usable]
     structures = ({"sample": summary["sample"], **row} for summary in usable for row in summary["structures"])
     groups = [metadata[summary["sample"]][group] if group is not None else "" for summary in usable]
     with phase("review queue"):
@@ -185,6 +185,11 @@ def _check_keys(summary: Summary, form: _Form) -> None:
     missing = [key for key in [*keys, "structures"] if key not in summary]
     if missing:
         raise ValueError(f"the summary of {summary['sample']} lacks {', '.join(missing)}; delete it and run again")
+
+
+def _codes(summary: Summary) -> str:
+    """Join the codes of a sample's warnings, each once."""
+    return ";".join(dict.fromkeys(warning["code"] for warning in summary["warnings"]))
 
 
 def _remove_old(folder: Path, form: _Form) -> None:

@@ -39,6 +39,9 @@ def test_every_key_of_a_real_summary_is_a_filled_cell(name, tmp_path):
     assert {column.name for column in columns} == set(summary) - NO_COLUMNS
     (row,) = rows_of(tmp_path / "tables/subjects.csv")
     for column in columns:
+        if column.name == "warnings":
+            assert (row["warnings"], summary["warnings"]) == ("", [])
+            continue
         read = {"integer": int, "number": float, "string": str}[column.type](row[column.name])
         assert read == summary[column.name], column.name
         assert column.type == "string" or math.isfinite(read)

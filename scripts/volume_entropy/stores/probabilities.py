@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import Rejection
+from ..errors import Rejection, SampleWarning
 from .layout import Layout, Slices, choose_layout
 from .measures import MeasureStore, MeasureWriter, open_measures, write_measure_block
 from .sealed import CheckedArray, PathLike, SealedWriter, StoreError, open_sealed, read_rejection, write_rejection
@@ -48,7 +48,8 @@ class ProbabilityWriter(SealedWriter):
         float32 or float16.
     attributes
         `classes`, `members`, `kind`, `complement`, `affine`, `geometry`, `voxel_volume_mm3`, `source`, `recipe`,
-        `quantum`, `counts`; with a reference also `reference_classes`.
+        `quantum`, `counts`; with a reference also `reference_classes`; and `warnings`, where there are any: a list of
+        pairs of code and message.
     with_mask
         Whether there is an array `mask`, to be written by `write_mask`.
     reference_dtype
@@ -140,6 +141,8 @@ class ProbabilityStore:
         Names; a complemented background is the first and has no plane in `array`.
     quantum
         Slope of an integer storage, 0 for floats: what a stored value can be off by, twice.
+    warnings
+        What the conversion found.
     """
 
     path: Path
@@ -160,6 +163,7 @@ class ProbabilityStore:
     reference: CheckedArray | None = None
     reference_classes: list[list[int]] | None = None
     atlas: CheckedArray | None = None
+    warnings: tuple[SampleWarning, ...] = ()
 
     def read(self, member: int, slices: Slices) -> NDArray[Any]:
         """Read (stored class, z, y, x) of one member.
@@ -227,6 +231,7 @@ def open_probabilities(path: PathLike) -> ProbabilityStore | Rejection:
         affine=np.array(attributes["affine"], dtype=np.float64),
         quantum=attributes["quantum"],
         counts=attributes["counts"],
+        warnings=tuple(SampleWarning(code, message) for code, message in attributes.get("warnings", ())),
         **{name: attributes[name] for name in given},
     )
 
