@@ -45,7 +45,8 @@ class SampleStore:
 
     @property
     def codes(self) -> ReferenceCodes:
-        return reference_codes(self.kind, self.codes_labels, self.ignored)
+        codes = reference_codes(self.kind, self.codes_labels, self.ignored)
+        return codes if self.reference is None else codes.with_unlisted(self.reference)
 
     @property
     def classes(self) -> list[str]:
@@ -71,6 +72,8 @@ class SampleStore:
             "dtype": "float32",
         }
         entropy = {"unit": "bit", "measures": ["predictive_entropy"], "threshold": 0.5, "maps": ["nifti"]}
+        if self.reference is not None:
+            conversion["reference"] = {"labels": self.codes_labels, "ignore_labels": self.ignored}
         sources = [["/data/sub-01_probseg.nii.gz", 1234, 5678, True]]
         return {
             "sample": "sub-01",
@@ -104,6 +107,7 @@ class SampleStore:
         }
         if self.reference is not None:
             attributes["reference_classes"] = self.codes.classes
+            attributes["reference_unlisted"] = list(self.codes.found or ())
         writer = ProbabilityWriter(
             path,
             layout=layout,

@@ -108,7 +108,7 @@ def finish_block(
     if codes is not None and classes is not None:
         from .scoring.blocks import Reference
 
-        sums.scores = block.score(Reference(codes, classes), mask)
+        sums.scores = block.score(Reference(codes, classes, len(store.reference_unlisted)), mask)
     labels = store.read_atlas(box)
     if labels is not None:
         measured = {name: result.maps[name] for name in ATLAS_MEASURES if name in result.maps}

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import __version__
-from .errors import DataError, Rejection
+from .errors import DataError, Rejection, SampleWarning
 from .files import replaced_when_whole, write_json
 from .joblog import logger, phase, processed
 from .measures import ONE_BIT, SCHEMA_VERSION, default_measures, summarised_measures
@@ -17,6 +17,7 @@ from .stores.probabilities import ProbabilityStore, open_probabilities
 from .stores.sealed import StoreError, open_sealed, write_rejection
 
 if TYPE_CHECKING:
+    from .partials import SampleSums
     from .passes import MemberStream
     from .summary import Field
 
@@ -149,11 +150,21 @@ def _compute(
         unit=settings["unit"],
         content=settings.get("content", "posterior"),
         measures=summed,
-        warnings=store.warnings,
+        warnings=[*store.warnings, *_reference_warnings(store, settings, sums)],
     )
     lesions = _lesions(measures_path, settings["lesions"], field) if "lesions" in settings else {}
     write_json(summary_path, {**summarise(field, sums, roles), **lesions, **_provenance(recipe)})
     processed(math.prod(store.layout.shape))
+
+
+def _reference_warnings(
+    store: ProbabilityStore, settings: Mapping[str, Any], sums: "SampleSums"
+) -> list[SampleWarning]:
+    if not sums.scores or store.reference_classes is None:
+        return []
+    from .scoring.reference_checks import reference_warnings
+
+    return reference_warnings(sums.scores, settings, store.reference_classes, store.reference_unlisted)
 
 
 def _lesions(measures_path: Path, asked: Mapping[str, Any], field: "Field") -> dict[str, Any]:

@@ -113,14 +113,15 @@ def convert_sample(
         ) as writer,
     ):
         counts = {} if sources.mask is None else {"mask_voxels": _write_mask(writer, sources.mask, layout)}
+        seen: dict[str, Any] = {}
         if sources.reference is not None and codes is not None:
-            _write_reference(writer, sources.reference, codes, layout)
+            seen["reference_unlisted"] = _write_reference(writer, sources.reference, codes, layout)
         if sources.atlas is not None:
             _write_atlas(writer, sources.atlas, layout)
         for member, first_class, reader in sources.probabilities if with_members and place is None else ():
             for slab in one_ahead(reader.slabs(*layout.slab)):
                 writer.write(member + slab.member, first_class + slab.class_index, slab.z, slab.data, slab.y, slab.x)
-        writer.seal({"counts": counts})
+        writer.seal({"counts": counts, **seen})
     processed(x * y * z)
 
 
@@ -221,10 +222,15 @@ def _write_mask(writer: ProbabilityWriter, mask: Reader, layout: Layout) -> int:
     return inside
 
 
-def _write_reference(writer: ProbabilityWriter, reference: Reader, codes: ReferenceCodes, layout: Layout) -> None:
+def _write_reference(
+    writer: ProbabilityWriter, reference: Reader, codes: ReferenceCodes, layout: Layout
+) -> tuple[int, ...]:
+    """Write the codes of the reference; return the labels of no class that have a code of their own."""
     for slab in one_ahead(reference.slabs(*layout.slab, scaled_only=True)):
         labels = whole_numbers(slab.data, reference.path, slab.z)
+        codes = codes.with_unlisted(labels)
         writer.write_reference(slab.z, codes.encode(labels), slab.y, slab.x)
+    return codes.found or ()
 
 
 def _write_atlas(writer: ProbabilityWriter, atlas: Reader, layout: Layout) -> None:

@@ -1,7 +1,7 @@
 """Label images: a reference's labels become classes, an atlas' labels stay what they are."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,9 @@ class ReferenceCodes:
         By code.
     dtype
         uint8, or uint16 where that is too small.
+    found
+        Labels of no class that `with_unlisted` met; the codes that follow those of `classes` are theirs, in this order.
+        None if there were more than codes.
     """
 
     labels: NDArray[np.int64]
@@ -39,6 +42,7 @@ class ReferenceCodes:
     unlisted: int
     classes: list[list[int]]
     dtype: str
+    found: tuple[int, ...] | None = ()
 
     def encode(self, values: NDArray[Any]) -> Codes:
         """Replace label values by their codes."""
@@ -51,6 +55,24 @@ class ReferenceCodes:
         inside = (self.labels >= low) & (self.labels <= high)
         table[self.labels[inside] - low] = self.codes[inside]
         return table[values if low == 0 else values.astype(np.int32) - low]
+
+    def with_unlisted(self, values: NDArray[Any]) -> "ReferenceCodes":
+        """Give the labels of no class that stand among `values` codes of their own, to tell what they meet.
+
+        Under kind `regions` there are none: what belongs to no region is outside all of them. Nor are there for classes
+        that do not fit into a byte.
+        """
+        if self.found is None or self.dtype != "uint8" or self.unlisted != unlisted_code(self.dtype):
+            return self
+        fresh = np.unique(values[self.encode(values) == self.unlisted]).astype(np.int64)
+        first = len(self.classes) + len(self.found)
+        if first + fresh.size > self.unlisted:
+            # Not those that came first: that would depend on how the volume is cut.
+            return replace(self, found=None)
+        labels = np.concatenate([self.labels, fresh])
+        codes = np.concatenate([self.codes, first + np.arange(fresh.size)])
+        order = np.argsort(labels)
+        return replace(self, labels=labels[order], codes=codes[order], found=(*self.found, *fresh.tolist()))
 
 
 def ignored_code(dtype: Any) -> int:

@@ -35,7 +35,7 @@ from ..kernels.scores import (
     score_region,
 )
 from ..kernels.sums import N_BINS
-from ..labels import unlisted_code
+from ..labels import ignored_code, unlisted_code
 from ..partials import merge_histograms
 
 # Voxels whose float16 probabilities are widened at a time.
@@ -53,10 +53,13 @@ class Reference:
         (z, y, x), see `labels.ReferenceCodes`.
     classes
         By code, the classes or regions that a voxel belongs to.
+    n_unlisted
+        How many codes follow those: labels of no class that are told apart.
     """
 
     codes: Labels
     classes: Sequence[Sequence[int]]
+    n_unlisted: int = 0
 
 
 @dataclass
@@ -79,6 +82,11 @@ class ScoreSums:
         (20, 2) by the number of thresholds 0.05 … 0.95 that the normalised entropy exceeds: right, wrong voxels.
     bins, counts
         Histogram of the entropy, as in `partials.MeasureSums`; (bin, 2) right and wrong voxels.
+    confusion
+        (predicted class, code of the reference) domain voxels whose label is not ignored; codes are those of classes,
+        then those of labels of no class, and the last is all other such labels. Of a region the predictions are: no
+        region, this one, only others. Empty where classes or codes do not fit into a byte, and of a pooled cohort,
+        whose samples may have other such labels.
     """
 
     n_unlisted: int
@@ -90,6 +98,7 @@ class ScoreSums:
     steps: Counts
     bins: Counts
     counts: Counts = field(repr=False)
+    confusion: Counts = field(default_factory=lambda: np.zeros((0, 0), np.int64), repr=False)
 
     def __add__(self, other: "ScoreSums") -> "ScoreSums":
         bins, counts = merge_histograms([(self.bins, self.counts), (other.bins, other.counts)])
@@ -103,6 +112,7 @@ class ScoreSums:
             self.steps + other.steps,
             bins,
             counts,
+            self.confusion + other.confusion,
         )
 
 
@@ -133,6 +143,9 @@ def class_scores(
     tally = _tally(rows.shape[0] + complement)
     codes: Any = np.ascontiguousarray(reference.codes).reshape(-1)
     nothing, unlisted = int(np.iinfo(segmentation.dtype).max), unlisted_code(codes.dtype)
+    confusion = _confusion(segmentation, mask, codes, rows.shape[0] + complement, reference)
+    # The kernel knows one code of what belongs to no class.
+    codes = np.where((codes >= len(reference.classes)) & (codes < unlisted), codes.dtype.type(unlisted), codes)
     # Of a single class the highest entropy is 0.
     top = top or 1.0
     run = entropy.size if rows.dtype == np.float32 else RUN
@@ -151,7 +164,7 @@ def class_scores(
             filters(),
             tally,
         )
-    return _sums(tally)
+    return _sums(tally, confusion)
 
 
 def region_scores(
@@ -179,13 +192,30 @@ def region_scores(
     if mask is not None:
         domain &= mask
     n_regions, out = mean.shape[0] // 2, []
+    # 255 where there is nothing, as in every region.
+    in_any = segmentation.max(axis=0)
     for region in range(n_regions):
         belongs = np.array([region in members for members in reference.classes], np.bool_)
         tally, unlisted = _tally(1), unlisted_code(codes.dtype)
         inside, outside = mean[region], mean[n_regions + region]
         score_region(inside, outside, scale, domain, codes, belongs, unlisted, filters(), tally)
-        out.append(_sums(tally))
+        predicted = np.where((in_any == 1) & (segmentation[region] == 0), in_any.dtype.type(2), segmentation[region])
+        out.append(_sums(tally, _confusion(predicted, mask, codes, 3, reference)))
     return out
+
+
+def _confusion(
+    predicted: Labels, mask: NDArray[np.bool_] | None, codes: Labels, n_rows: int, reference: Reference
+) -> Counts:
+    """Count the voxels of each prediction and code of the reference; see `ScoreSums`."""
+    if predicted.dtype != np.uint8 or codes.dtype != np.uint8:
+        return np.zeros((0, 0), np.int64)
+    if mask is not None:
+        predicted = np.where(mask, predicted, np.uint8(255))
+    pairs = predicted.astype(np.uint16) << 8 | codes
+    table = np.bincount(pairs, minlength=1 << 16).reshape(256, 256)[:n_rows, : ignored_code(codes.dtype)]
+    n_told_apart = len(reference.classes) + reference.n_unlisted
+    return np.hstack([table[:, :n_told_apart], table[:, n_told_apart:].sum(axis=1, keepdims=True)])
 
 
 @cache
@@ -217,7 +247,7 @@ def _tally(n_classes: int) -> Tally:
     return Tally(*(np.zeros(shape, np.int64) for shape in shapes))
 
 
-def _sums(tally: Tally) -> ScoreSums:
+def _sums(tally: Tally, confusion: Counts) -> ScoreSums:
     spread_certain(tally)
     bins = np.flatnonzero(tally.histogram[:, RIGHT] | tally.histogram[:, WRONG])
     return ScoreSums(
@@ -230,6 +260,7 @@ def _sums(tally: Tally) -> ScoreSums:
         tally.steps,
         bins,
         tally.histogram[bins],
+        confusion,
     )
 
 

@@ -48,8 +48,8 @@ class ProbabilityWriter(SealedWriter):
         float32 or float16.
     attributes
         `classes`, `members`, `kind`, `complement`, `affine`, `geometry`, `voxel_volume_mm3`, `source`, `recipe`,
-        `quantum`, `counts`; with a reference also `reference_classes`; and `warnings`, where there are any: a list of
-        pairs of code and message.
+        `quantum`, `counts`; with a reference also `reference_classes` and `reference_unlisted`; and `warnings`, where
+        there are any: a list of pairs of code and message.
     with_mask
         Whether there is an array `mask`, to be written by `write_mask`.
     reference_dtype
@@ -135,6 +135,8 @@ class ProbabilityStore:
         (z, y, x) codes, or None; see `labels.ReferenceCodes`.
     reference_classes
         By code, the classes or regions that a voxel of the reference belongs to.
+    reference_unlisted
+        The labels of no class to which the codes that follow belong.
     atlas
         (z, y, x) labels, or None.
     classes
@@ -162,6 +164,7 @@ class ProbabilityStore:
     counts: dict[str, int]
     reference: CheckedArray | None = None
     reference_classes: list[list[int]] | None = None
+    reference_unlisted: tuple[int, ...] = ()
     atlas: CheckedArray | None = None
     warnings: tuple[SampleWarning, ...] = ()
 
@@ -227,6 +230,7 @@ def open_probabilities(path: PathLike) -> ProbabilityStore | Rejection:
         reference=reference,
         atlas=atlas,
         reference_classes=attributes.get("reference_classes"),
+        reference_unlisted=tuple(attributes.get("reference_unlisted", ())),
         layout=array.layout,
         affine=np.array(attributes["affine"], dtype=np.float64),
         quantum=attributes["quantum"],
