@@ -82,7 +82,7 @@ class QC:
         }
         facts = {
             "n_members": members, "n_domain_voxels": 321, "n_invalid_voxels": int(np.isnan(entropy).sum()),
-            "n_empty_voxels": 0, "content": "posterior",
+            "n_empty_voxels": 0, "content": "posterior", "warnings": [],
         }  # fmt: skip
         write_json(folder / "summary.json", {**totals, **facts, **summary})
         self.image = folder / "image.nii.gz"

@@ -2,18 +2,16 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from statistics import median
 from typing import Any
 
 from .measures import PATCH_EDGE
+from .robust import FLAG_LIMIT, Usual, robust_z, usual
+from .warned import widespread
 
-# Fewer samples say nothing about what is usual; a robust z beyond the limit is an outlier (Iglewicz and Hoaglin 1993).
-MIN_GROUP = 8
-FLAG_LIMIT = 3.5
-# A spread below this fraction of the largest value is rounding, and counts as 0: dividing by it could give infinity.
-NOISE = 1e-12
+# Warnings that stand above all outliers: scores of such a sample are wrong for a reason that a look at it finds.
+FIRST = frozenset({"reference_permuted"})
 
 Row = dict[str, Any]
 
@@ -57,47 +55,6 @@ CRITERIA = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Usual:
-    """What is usual in a group of values: their median, and a robust standard deviation."""
-
-    median: float
-    scale: float
-    n: int
-
-    def z(self, value: float) -> float:
-        """Give the robust z of a value: its distance from the median in robust standard deviations."""
-        return (value - self.median) / self.scale
-
-
-def usual(values: Sequence[float]) -> Usual | None:
-    """Give median and scale of a group; None for fewer than 8 values, or where they do not spread.
-
-    The scale is 1.4826 · MAD (the median absolute deviation); where that is 0, 1.2533 · the mean absolute deviation.
-    Both are the standard deviation of normally distributed values (Iglewicz and Hoaglin 1993). No order of the values
-    changes a bit.
-    """
-    if len(values) < MIN_GROUP:
-        return None
-    centre = median(values)
-    deviations = [abs(value - centre) for value in values]
-    # math.fsum is exact before its one rounding, so that the order of the samples does not matter.
-    noise = NOISE * max(map(abs, values))
-    for scale in (1.4826 * median(deviations), 1.2533 * math.fsum(deviations) / len(deviations)):
-        if scale > noise:
-            return Usual(centre, scale, len(values))
-    return None
-
-
-def robust_z(values: Sequence[float | None], groups: Sequence[Hashable]) -> list[float | None]:
-    """Give the robust z of every value within its group; None where there is no value or no `usual` one."""
-    judges = _usual_by_group(values, groups)
-    return [
-        judge.z(value) if value is not None and (judge := judges[group]) is not None else None
-        for value, group in zip(values, groups, strict=True)
-    ]
-
-
 @dataclass
 class _Reason:
     """Why a sample may stand high in the queue."""
@@ -117,6 +74,7 @@ class _Entry:
     value: float | None = None
     z: dict[str, float | None] = field(default_factory=dict)
     reasons: list[_Reason] = field(default_factory=list)
+    warnings: list[Mapping[str, str]] = field(default_factory=list)
 
     @property
     def sample(self) -> str:
@@ -126,18 +84,26 @@ class _Entry:
     def highest_abs_z(self) -> float | None:
         return max((abs(reason.z) for reason in self.reasons), default=None)
 
-    def order(self) -> tuple[float, float, str]:
-        # Without any z the value decides; a sample without either is last.
-        highest = self.highest_abs_z
-        if highest is not None:
-            return -highest, 0.0, self.sample
-        return math.inf, math.inf if self.value is None else -self.value, self.sample
+    def order(self) -> tuple[bool, float, float, str]:
+        # A warning counts as much as an outlier at the limit. Without any z the value decides; a sample without either
+        # is last.
+        highest, value = self.highest_abs_z, math.inf if self.value is None else -self.value
+        strength = max(highest or 0.0, FLAG_LIMIT) if self.warnings else highest
+        return (
+            FIRST.isdisjoint(warning["code"] for warning in self.warnings),
+            math.inf if strength is None else -strength,
+            value if highest is None else -highest,
+            self.sample,
+        )
 
 
 def review_queue(
     summaries: Sequence[Mapping[str, Any]], groups: Sequence[str], background: str | None = None
 ) -> list[Row]:
     """Rank the samples: highest absolute robust z of any reason first, then highest value, ties by id.
+
+    A sample with a warning stands behind outliers, and above what is no outlier; one whose reference looks permuted
+    stands above all. Warnings that are `widespread` do not count.
 
     Reasons are the `CRITERIA` (of predictive entropy the mean over the foreground, the total, and the mean away from
     boundaries; with members the mean mutual information) and the predicted volume of each class but `background`. A
@@ -158,21 +124,15 @@ def review_queue(
         One dict a sample with the keys of `columns.review_columns`.
     """
     entries = [_Entry(summary, group) for summary, group in zip(summaries, groups, strict=True)]
+    of_cohort = widespread([[warning["code"] for warning in summary["warnings"]] for summary in summaries])
     for entry in entries:
         entry.value = next((value for value, _ in _found(entry.summary, CRITERIA[0])), None)
+        entry.warnings = [warning for warning in entry.summary["warnings"] if warning["code"] not in of_cohort]
     for criterion in CRITERIA:
         _judge(entries, criterion)
     _judge_volumes(entries, background)
     entries.sort(key=_Entry.order)
     return [_row(rank, entry) for rank, entry in enumerate(entries, start=1)]
-
-
-def _usual_by_group(values: Sequence[float | None], groups: Sequence[Hashable]) -> dict[Hashable, Usual | None]:
-    members: dict[Hashable, list[float]] = {group: [] for group in groups}
-    for value, group in zip(values, groups, strict=True):
-        if value is not None:
-            members[group].append(value)
-    return {group: usual(of_group) for group, of_group in members.items()}
 
 
 def _found(summary: Mapping[str, Any], criterion: Criterion) -> list[tuple[float, str]]:
@@ -240,6 +200,11 @@ def _written(value: float) -> str:
 def _row(rank: int, entry: _Entry) -> Row:
     summary, reasons = entry.summary, sorted(entry.reasons, key=lambda reason: -abs(reason.z))
     flagged = [reason for reason in reasons if abs(reason.z) >= FLAG_LIMIT]
+    flags = [*(["warning"] if entry.warnings else []), *(reason.flag for reason in flagged)]
+    words = [warning["message"].rstrip(".") for warning in entry.warnings]
+    # Without anything else, what is nearest to a reason.
+    shown = flagged or ([] if words else reasons[:1])
+    words += [f"{reason.words}, robust z {reason.z:+.1f}" for reason in shown]
     row: Row = {
         "rank": rank,
         "sample": entry.sample,
@@ -247,9 +212,8 @@ def _row(rank: int, entry: _Entry) -> Row:
         "robust_z": entry.z["entropy"],
         **{f"{criterion.name}_robust_z": entry.z[criterion.name] for criterion in CRITERIA[1:]},
         "highest_abs_z": entry.highest_abs_z,
-        "flags": ";".join(dict.fromkeys(reason.flag for reason in flagged)),
-        "reason": "; ".join(f"{reason.words}, robust z {reason.z:+.1f}" for reason in flagged or reasons[:1])
-        or _without_z(entry),
+        "flags": ";".join(dict.fromkeys(flags)),
+        "reason": "; ".join(words) or _without_z(entry),
         "group": entry.group,
     }
     # The strongest reason says which measure's peaks to look at; a volume has none of its own.

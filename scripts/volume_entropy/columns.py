@@ -29,6 +29,7 @@ class Column:
 
 # Why a sample may stand in the queue's front, as its column `flags` says it.
 FLAGS = (
+    "warning",
     *(f"{name}_{side}" for name in ("entropy", "total", "interior", "mutual_information") for side in ("high", "low")),
     "class_volume",
     "class_order",
@@ -59,8 +60,8 @@ SAMPLE_COLUMNS: tuple[Column, ...] = (
     Column("voxel_volume_mm3", "Volume of one voxel", "mm^3", "> 0", "number"),
     Column("content", "What the values mean; a partial volume is a tissue mixture, not an uncertainty", None,
            "posterior or partial_volume"),
-    Column("warnings", "What may be wrong with the sample although its numbers are right, joined by ;: "
-           + " ".join(f"{code}: {text}" for code, text in WARNINGS.items()), None, ", ".join(WARNINGS)),
+    Column("warnings", "What may be wrong with the sample although its numbers are right, joined by ;; what each code "
+           "means stands under `warnings` in this dictionary", None, ", ".join(WARNINGS)),
 )  # fmt: skip
 
 
@@ -138,9 +139,10 @@ def review_columns(unit: str) -> tuple[Column, ...]:
         z("total_robust_z", "the total predictive entropy of the whole field, times the volume of a voxel"),
         z("interior_robust_z", "the mean predictive entropy of the foreground away from boundaries"),
         z("mutual_information_robust_z", "the mean mutual information of the foreground (else of the domain)"),
-        Column("highest_abs_z", "Highest absolute robust z of any reason; the queue's order", "1", "≥ 0", "number"),
-        Column("flags", "Reasons with an absolute robust z of at least 3.5, joined by ;", None,
-               ", ".join(FLAGS)),
+        Column("highest_abs_z", "Highest absolute robust z of any reason; the queue's order, in which a sample with a "
+               "warning counts as 3.5 at least, and one with reference_permuted is first", "1", "≥ 0", "number"),
+        Column("flags", "Reasons with an absolute robust z of at least 3.5, and `warning` where the sample has one that"
+               " half of the cohort or less has, joined by ;", None, ", ".join(FLAGS)),
         Column("reason", "What put the sample at its rank, in words"),
         Column("group", "Group within which the sample was judged; empty if no group is configured"),
         Column("measure", "Measure whose peaks say where to look: that of the strongest reason", None,

@@ -10,6 +10,7 @@ from typing import Any
 from .cohort import review_queue
 from .columns import SAMPLE_COLUMNS, Column, class_columns, rejected_columns, review_columns, subject_columns
 from .csvtext import csv_text, inert, metadata_type
+from .errors import WARNINGS
 from .files import read_json, remove, write_json, write_text
 from .joblog import phase
 from .maps.provenance import DESCRIPTION, dataset_description
@@ -231,7 +232,11 @@ def _metadata_columns(metadata: Mapping[str, Mapping[str, str]]) -> tuple[Column
 
 
 def _write(folder: Path, name: str, columns: Sequence[Column], rows: Iterable[Mapping[str, Any]], form: _Form) -> None:
-    more = {} if name == "rejected" else {"measures": measure_entries(2 if form.members else 1, form.asked, form.kind)}
+    more: dict[str, Any] = {}
+    if name != "rejected":
+        more["measures"] = measure_entries(2 if form.members else 1, form.asked, form.kind)
+    if name == "subjects":
+        more["warnings"] = WARNINGS
     write_table(folder, name, DESCRIPTIONS[name], columns, rows, more)
 
 

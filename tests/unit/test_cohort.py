@@ -9,8 +9,9 @@ from cohorts import reproducible, summary
 from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy.stats import median_abs_deviation
-from volume_entropy.cohort import CRITERIA, MIN_GROUP, review_queue, robust_z
+from volume_entropy.cohort import CRITERIA, review_queue
 from volume_entropy.columns import FLAGS, review_columns
+from volume_entropy.robust import MIN_GROUP, robust_z
 
 values = st.lists(st.floats(-1e3, 1e3), min_size=MIN_GROUP, max_size=40)
 
@@ -167,6 +168,7 @@ def test_samples_of_one_member_have_no_disagreement_to_compare():
 
 
 def test_every_flag_is_in_the_dictionary_of_the_table():
+    assert "warning" in FLAGS
     assert {f"{criterion.name}_{side}" for criterion in CRITERIA for side in ("high", "low")} < set(FLAGS)
 
 
@@ -227,6 +229,68 @@ def test_the_strongest_reason_comes_first_whatever_its_sign(wm, entropy, flags):
     samples[4]["predictive_entropy_foreground_mean"] = entropy
     first = queue(samples)[0]
     assert (first["sample"], first["flags"]) == ("sub-04", flags)
+
+
+def warned(sample, *codes):
+    sample["warnings"] = [{"code": code, "message": f"Found {code}."} for code in codes]
+
+
+@pytest.mark.parametrize("n", [3, 20])
+def test_a_sample_with_a_warning_stands_above_all_that_are_not_flagged_and_says_why(n):
+    samples = cohort(n)
+    warned(samples[1], "mask_everywhere", "members_identical")
+    first, *others = queue(samples)
+    assert (first["sample"], first["flags"]) == ("sub-01", "warning")
+    assert first["reason"] == "Found mask_everywhere; Found members_identical"
+    assert {row["flags"] for row in others} == {""}
+    # Where to look is as without it.
+    assert first["slice"] is not None
+
+
+def test_a_warning_stands_behind_outliers_and_beside_them_where_a_sample_is_both():
+    samples = cohort(20)
+    for index, entropy in ((4, 0.5), (9, 0.6)):
+        samples[index]["predictive_entropy_foreground_mean"] = entropy
+    for index in (2, 4):
+        warned(samples[index], "unit_missing")
+    rows = queue(samples)
+    assert [row["sample"] for row in rows[:3]] == ["sub-09", "sub-04", "sub-02"]
+    assert [row["flags"] for row in rows[:3]] == ["entropy_high", "warning;entropy_high", "warning"]
+    assert rows[1]["reason"].startswith("Found unit_missing; mean predictive entropy of the foreground is 0.5 bit")
+
+
+@pytest.mark.parametrize("n", [4, 20])
+def test_a_reference_that_looks_permuted_stands_above_everything(n):
+    samples = cohort(n)
+    samples[0]["predictive_entropy_foreground_mean"] = 5.0
+    warned(samples[1], "nan_outside")
+    warned(samples[2], "reference_permuted")
+    assert ranked(samples)[0] == "sub-02"
+
+
+def test_samples_with_warnings_are_in_the_order_of_their_values():
+    small, large = cohort(6), cohort(20)
+    for samples in (small, large):
+        for index in (0, 3):
+            warned(samples[index], "axes_assumed")
+    small[3]["predictive_entropy_foreground_mean"] = 0.3
+    assert ranked(small)[:2] == ["sub-03", "sub-00"]
+    rows = queue(large)
+    z = {row["sample"]: row["highest_abs_z"] for row in rows}
+    assert [row["sample"] for row in rows[:2]] == sorted(["sub-00", "sub-03"], key=lambda sample: -z[sample])
+
+
+@pytest.mark.parametrize(("n_warned", "flagged"), [(5, {"0", "1", "2", "3", "4"}), (6, {"0"})])
+def test_a_warning_of_more_than_half_of_the_cohort_is_no_reason(n_warned, flagged):
+    samples = [summary(str(index)) for index in range(10)]
+    for sample in samples[:n_warned]:
+        warned(sample, "axes_assumed")
+    # Another one of such a sample is.
+    warned(samples[0], "axes_assumed", "mask_everywhere")
+    rows = queue(samples)
+    assert {row["sample"] for row in rows if "warning" in row["flags"].split(";")} == flagged
+    (reason,) = (row["reason"] for row in rows if row["sample"] == "0")
+    assert ("Found axes_assumed" in reason, "Found mask_everywhere" in reason) == (n_warned == 5, True)
 
 
 def test_small_cohorts_are_ranked_by_the_mean_of_the_foreground():

@@ -44,6 +44,51 @@ def test_long_ids_and_names_of_classes_stay_on_the_sheet(tmp_path, n):
     assert f"{name[:20]}…{name[-19:]}" in texts_of(svg)
 
 
+def warning(code, message):
+    return {"code": code, "message": message}
+
+
+def test_warnings_stand_below_the_numbers_whole_and_on_the_sheet(tmp_path):
+    message = (
+        "Labels look permuted: `reference.labels: {background: 0, csf: 1, gm: 3, wm: 2}` would fit; find out why. "
+    )
+    warnings = [warning("members_identical", "All 5 members are the same."), warning("reference_permuted", message * 3)]
+    sample = QC(tmp_path, warnings=warnings)
+    root = ElementTree.fromstring(sample.draw(slices=1, axes=["axial"]))
+    width = float(root.get("viewBox").split()[2])
+    lines = [
+        (float(element.get("y") or 0), "".join(element.itertext()))
+        for element in root.iter("{http://www.w3.org/2000/svg}text")
+        if element.get("fill") == "#ff8078"
+    ]
+    assert lines[0][1] == "Warning members_identical: All 5 members are the same."
+    said = " ".join(text for _, text in lines[1:])
+    assert said == f"Warning reference_permuted: {message * 3}".strip()
+    assert len(lines) == 4
+    font = FontProperties(family="DejaVu Sans")
+    assert all(TextPath((0, 0), text, 9 * 100 / 72, font).get_extents().width < width - 30 for _, text in lines)
+    # In the picture, too, and nothing lies over the tiles.
+    picture = pixels_of(sample.draw(slices=1, axes=["axial"], format="png"))
+    assert has_colour(picture, (255, 128, 120))
+    plain = pixels_of(QC(tmp_path / "plain").draw(slices=1, axes=["axial"], format="png"))
+    assert len(picture) - len(plain) == 4 * 18
+    assert (picture[-400:] == plain[-400:]).all()
+
+
+def test_many_and_long_warnings_leave_room_for_the_slices(tmp_path):
+    many = [warning("axes_assumed", f"{number} " + "word " * 400) for number in range(9)]
+    texts = QC(tmp_path, warnings=many).texts(slices=1, axes=["axial"])
+    shown = [text for text in texts if text.startswith("Warning axes_assumed")]
+    assert len(shown) == 6
+    assert sum("word" in text for text in texts) == 18
+    assert sum(text.endswith("…") for text in texts) == 6
+    assert "and 3 more warnings, see the summary" in texts
+
+
+def test_a_sample_without_warnings_has_no_word_of_them(tmp_path):
+    assert not [text for text in QC(tmp_path).texts() if "arning" in text]
+
+
 def test_columns_planes_classes_sides_and_convention_are_named(tmp_path):
     texts = QC(tmp_path).texts()
     for word in ("Sagittal", "Coronal", "Axial", "csf", "gm", "wm", "R", "L", "A", "P", "S", "I"):

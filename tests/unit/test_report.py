@@ -9,6 +9,7 @@ import cohorts
 import pytest
 from report_page import SETTINGS, write_page
 from study import ROOT
+from volume_entropy.errors import WARNINGS
 from volume_entropy.measures import MEASURES
 from volume_entropy.report.page import Plot, Section
 
@@ -122,6 +123,28 @@ def test_the_methods_name_every_measure_with_its_definition_and_its_sources(tmp_
 def test_the_methods_say_what_the_settings_were(tmp_path, changed, sentence):
     page = write_page(tmp_path, *cohort(2), settings={**SETTINGS, **changed})
     assert sentence in Elements(page.read_text()).text
+
+
+def test_a_cohort_without_warnings_has_no_word_of_them(tmp_path):
+    elements = Elements(write_page(tmp_path, *cohort()).read_text())
+    assert "id" not in {key for _, of in elements.tags for key, value in of.items() if value == "warnings"}
+    assert "banner" not in {of.get("class") for _, of in elements.tags}
+    assert "warnings" not in json.loads(elements.data)["shown"]
+
+
+def test_warnings_are_counted_listed_and_shown_and_their_texts_are_inert(tmp_path):
+    summaries, metadata = cohort()
+    for summary in summaries[:7]:
+        summary["warnings"] = [{"code": "axes_assumed", "message": EVIL}]
+    summaries[2]["warnings"].append({"code": "members_identical", "message": EVIL})
+    elements = Elements(write_page(tmp_path, summaries, metadata).read_text())
+    assert f"7 of 12 samples have the warning axes_assumed . {WARNINGS['axes_assumed']}" in elements.text
+    assert "members_identical . " not in elements.text
+    assert f"members_identical {WARNINGS['members_identical']} 1 sub-02" in elements.text
+    assert "7 with a warning" in elements.text
+    data = json.loads(elements.data)
+    assert "warnings" in data["shown"] and data["warnings"] == WARNINGS
+    assert not [of for tag, of in elements.tags if tag == "img" and of.get("src") == "x"]
 
 
 def test_rejected_samples_stand_with_code_and_remedy(tmp_path):

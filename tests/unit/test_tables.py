@@ -11,6 +11,7 @@ from cohorts import reproducible
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from volume_entropy.columns import subject_columns
+from volume_entropy.errors import WARNINGS
 from volume_entropy.measures import SCHEMA_VERSION
 from volume_entropy.tables import TableCounts, write_tables
 
@@ -210,6 +211,19 @@ def test_every_column_is_in_the_data_dictionary(written):
         assert described["schema_version"] == SCHEMA_VERSION
         for column in described["columns"].values():
             assert list(column) == ["description", "unit", "range", "type"]
+
+
+def test_warnings_stand_in_their_column_and_the_dictionary_says_what_each_code_means(tmp_path):
+    twice = [{"code": "sigmoid_twice", "message": f"Region {region} is."} for region in "ab"]
+    last = {"code": "axes_assumed", "message": "They are."}
+    samples = [cohorts.summary("sub-01", warnings=[*twice, last]), *map(cohorts.summary, ("sub-02", "sub-03"))]
+    folder, counts = tabulate(tmp_path, samples)
+    assert counts.flagged == 1
+    assert table(folder, "subjects")["warnings"].fillna("").tolist() == ["sigmoid_twice;axes_assumed", "", ""]
+    about = dictionary(folder, "subjects")
+    assert about["warnings"] == WARNINGS
+    assert about["columns"]["warnings"]["range"] == ", ".join(WARNINGS)
+    assert table(folder, "review_queue")["reason"][0] == "Region a is; Region b is; They are"
 
 
 def test_the_data_dictionary_tells_types_of_metadata_and_definitions(written):

@@ -39,6 +39,8 @@ MAX_KEYS = 40
 # Letters of an id, and of a class in the legend.
 MAX_TITLE, MAX_NAME = 96, 40
 TITLE_POINTS = (15, 14, 13, 12, 11, 10, 9, 8)
+# Warnings below the title, and the lines that each has; the whole of them stands in the summary.
+MAX_WARNINGS, WARNING_LINES = 6, 3
 CONVENTION = "Radiological convention: the patient's right is at the left of axial and coronal slices."
 UNPLACED = "The source does not say how its axes lie in the body: right and left are unknown, the planes assumed."
 
@@ -110,7 +112,7 @@ def _qc_page(
     columns = [*(["image"] if views.image else []), "segmentation", *tops]
     counts = {name: len(indices) for name, indices in views.chosen.items()}
     sheet = arrange(views.planes, counts, len(columns), mosaic=settings["slices"] == "all")
-    header = _header(store, summary, views)
+    header = [*_header(store, summary, views), *_warnings(summary, sheet)]
     sheet = sheet.lowered(round((MARGIN + 48 + 18 * len(header)) * sheet.unit))
     names = coloured_classes(store.attributes)
     colours, scale, window = class_colours(len(names)), colour_scale(), _window(views)
@@ -155,8 +157,8 @@ def number(value: float | None, digits: int = 4) -> str:
     return f"{value:.{digits}g}"
 
 
-def _header(store: MeasureStore, summary: Mapping[str, Any], views: Views) -> list[str]:
-    """Lines below the title: totals and means of each measure, then what the sample is."""
+def _header(store: MeasureStore, summary: Mapping[str, Any], views: Views) -> list[tuple[str, str]]:
+    """Lines below the title and their colours: totals and means of each measure, then what the sample is."""
     unit = store.attributes["unit"]
     lines = []
     for name, title in NAMES.items():
@@ -176,21 +178,37 @@ def _header(store: MeasureStore, summary: Mapping[str, Any], views: Views) -> li
         f"{n_members} member{'s' if n_members > 1 else ''}",
         f"{number(summary['n_invalid_voxels'])} invalid voxels",
     ]
-    return [*lines, " · ".join(facts)]
+    return [*((line, PLAIN) for line in lines), (" · ".join(facts), MUTED)]
 
 
-def _draw_header(page: Page, sample: str, lines: list[str], unit: float) -> None:
+def _warnings(summary: Mapping[str, Any], sheet: Sheet) -> list[tuple[str, str]]:
+    """What a reader should know before the numbers above: the sample's warnings, broken into lines."""
+    room, dpi = _room(sheet.width, MARGIN * sheet.unit), 100 * sheet.unit
+    lines, warnings = [], summary["warnings"]
+    for warning in warnings[:MAX_WARNINGS]:
+        broken = wrapped(f"Warning {warning['code']}: {warning['message']}", 9, dpi, room)
+        lines += broken[:WARNING_LINES]
+        if len(broken) > WARNING_LINES:
+            lines[-1] = f"{lines[-1][:-1]}…"
+    if len(warnings) > MAX_WARNINGS:
+        lines.append(f"and {len(warnings) - MAX_WARNINGS} more warnings, see the summary")
+    return [(line, WARNING) for line in lines]
+
+
+def _room(width: float, margin: float) -> float:
+    """Pixels for a line of text. Letters of an SVG are as wide as its reader's font makes them."""
+    return 0.97 * (width - 2 * margin)
+
+
+def _draw_header(page: Page, sample: str, lines: list[tuple[str, str]], unit: float) -> None:
     _draw_title(page, MARGIN * unit, MARGIN * unit, sample)
-    for row, line in enumerate(lines):
-        colour = MUTED if row == len(lines) - 1 else PLAIN
+    for row, (line, colour) in enumerate(lines):
         page.text(MARGIN * unit, (MARGIN + 30 + 18 * row) * unit, line, points=9, colour=colour)
 
 
 def _draw_title(page: Page, x: float, y: float, sample: str) -> None:
     """Write the id as large as there is room; of one that is longer than any name of a person's making, both ends."""
-    title = shortened(sample, MAX_TITLE)
-    # Letters of an SVG are as wide as its reader's font makes them.
-    room = 0.97 * (page.width - 2 * x)
+    title, room = shortened(sample, MAX_TITLE), _room(page.width, x)
     fitting = (size for size in TITLE_POINTS if text_width(title, size, page.dpi, "bold") <= room)
     page.text(x, y, title, points=next(fitting, TITLE_POINTS[-1]), weight="bold")
 

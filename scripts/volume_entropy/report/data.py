@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from ..columns import reserved_columns
+from ..errors import WARNINGS
 from ..files import read_json
+from ..warned import codes_of, count_warnings, widespread
 
 # The columns of the page's table that are shown before somebody asks for others, after those of the samples table.
 SHOWN_STATISTICS = ("total", "mean", "foreground_mean", "interior_mean", "fraction_high", "max")
@@ -18,6 +20,8 @@ SHOWN_COUNTS = ("n_domain_voxels", "n_invalid_voxels", "n_members")
 PLOTTED_MEASURES = ("predictive_entropy", "mutual_information")
 PLOTTED_STATISTICS = ("foreground_mean", "interior_mean")
 QUEUE_COLUMNS = ("rank", "flags", "reason")
+# Samples that the list of warnings names for each.
+MOST_WARNED = 12
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,8 @@ def page_data(subjects: Table, queue: Table, *, group: str | None, figure_format
     position = {sample: index for index, sample in enumerate(subjects.texts("sample"))}
     metadata = metadata_of(subjects)
     statistics_shown = [f"{m}_{s}" for m in measures_of(subjects) for s in SHOWN_STATISTICS]
-    shown = [*metadata, *statistics_shown, *SHOWN_COUNTS]
+    warnings = ["warnings"] if any(subjects.texts("warnings")) else []
+    shown = [*metadata, *warnings, *statistics_shown, *SHOWN_COUNTS]
     return {
         "figureFormat": figure_format,
         "group": group,
@@ -100,6 +105,7 @@ def page_data(subjects: Table, queue: Table, *, group: str | None, figure_format
         "columns": _columns(subjects),
         "queue": [position[sample] for sample in queue.texts("sample")],
         "queueColumns": _columns(queue),
+        "warnings": WARNINGS,
     }
 
 
@@ -132,11 +138,24 @@ def _spread(values: Sequence[float]) -> dict[str, float]:
     return dict(zip(names, (min(values), *quartiles, max(values)), strict=True))
 
 
+def warnings(subjects: Table) -> list[dict[str, Any]]:
+    """List the warnings of the cohort: what each means, whether more than half have it, how many do, and the first."""
+    codes = [codes_of(cell) for cell in subjects.texts("warnings")]
+    of_cohort, rows = widespread(codes), []
+    for code, n in count_warnings(codes).items():
+        places = [place for place, of_sample in enumerate(codes) if code in of_sample][:MOST_WARNED]
+        samples = [(place, subjects.rows[place]["sample"]) for place in places]
+        rows.append({"code": code, "text": WARNINGS[code], "widespread": code in of_cohort, "n": n, "samples": samples})
+    return rows
+
+
 def counts(subjects: Table, queue: Table, rejected: Table) -> dict[str, int]:
-    """Count samples: all, usable, flagged for review, rejected."""
-    flagged = sum(1 for flags in queue.texts("flags") if flags)
+    """Count samples: all, usable, flagged for review, with a warning, rejected."""
+    flagged, warned = (
+        sum(1 for cell in table.texts(name) if cell) for table, name in ((queue, "flags"), (subjects, "warnings"))
+    )
     usable, refused = len(subjects.rows), len(rejected.rows)
-    return {"all": usable + refused, "usable": usable, "flagged": flagged, "rejected": refused}
+    return {"all": usable + refused, "usable": usable, "flagged": flagged, "warned": warned, "rejected": refused}
 
 
 def span(values: Iterable[str]) -> str:

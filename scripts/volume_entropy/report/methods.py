@@ -6,8 +6,9 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from .. import __version__
-from ..cohort import CRITERIA, FLAG_LIMIT, MIN_GROUP
+from ..cohort import CRITERIA
 from ..measures import MEASURES, default_measures, statistics_of
+from ..robust import FLAG_LIMIT, MIN_GROUP
 
 # What a number depends on, or what wrote a figure; the first is named apart.
 PACKAGES = ("numpy", "numba", "dask", "zarr", "nibabel", "snakemake")
@@ -148,7 +149,8 @@ def _sentences(settings: Mapping[str, Any], n_members: int, group: str | None) -
         "Samples were ranked for review by their highest absolute robust z, (x − median) / (1.4826 · MAD), of "
         f"{', '.join(compared)} and the predicted volume of each class, {within} of at least {MIN_GROUP} samples "
         "(where the MAD is 0, 1.2533 · mean absolute deviation; Iglewicz and Hoaglin 1993), and flagged from "
-        f"{FLAG_LIMIT:g} on."
+        f"{FLAG_LIMIT:g} on. A sample with a warning that at most half of the samples have was flagged, too, and "
+        "stands behind these; one whose reference looks permuted stands first."
     )
     return text
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..files import replaced_when_whole, write_text
 from ..joblog import phase
-from .data import Table, counts, measures_of, overview, page_data, read_table, span
+from .data import Table, counts, measures_of, overview, page_data, read_table, span, warnings
 from .methods import methods
 from .templating import TEMPLATES, template_environment
 
@@ -131,6 +131,7 @@ def write_report(
             counts=counts(subjects, queue, rejected),
             facts=_facts(subjects, settings),
             overview=overview(subjects),
+            warnings=warnings(subjects),
             rejected=rejected.rows,
             figure_format=figure_format,
             sections=sections,

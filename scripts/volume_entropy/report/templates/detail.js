@@ -33,8 +33,10 @@
     part("title").textContent = id;
     part("rank").textContent = `${VE.placeInQueue[i] + 1} of ${ids.length} in the review queue`;
     part("reason").textContent = VE.reason(i);
+    part("warnings").replaceChildren(...VE.warnings(i).map((code) =>
+      element("li", {}, element("code", {}, code), ` ${data.warnings[code] ?? ""}`)));
     part("place").replaceChildren(...place(i));
-    part("values").replaceChildren(...data.columns.filter((column) => column.name !== "sample" && column.cells[i] !== "")
+    part("values").replaceChildren(...data.columns.filter((column) => !["sample", "warnings"].includes(column.name) && column.cells[i] !== "")
       .flatMap((column) => pair(VE.withUnit(column.name), VE.readable(column.name, i))));
     part("link").href = source;
     part("caption").textContent = "The sample's figure; click it for its full size.";
@@ -59,6 +61,9 @@
       const other = neighbour(step);
       if (other !== null) VE.select(other);
     });
+  }
+  for (const button of document.querySelectorAll("[data-open]")) {
+    button.addEventListener("click", () => VE.select(Number(button.dataset.open)));
   }
   document.getElementById("close").addEventListener("click", () => VE.select(null));
   document.addEventListener("keydown", (event) => {

@@ -52,6 +52,8 @@ window.VE = (() => {
   /** `entropy_high;class_volume` in words. */
   const flagWords = (sample) => inQueue("flags", sample).replace(/_/g, " ").replace(/;/g, ", ");
   const reason = (sample) => inQueue("reason", sample).replace(/mm\^3/g, "mm³");
+  /** The codes of a sample's warnings. */
+  const warnings = (sample) => byName.get("warnings").cells[sample].split(";").filter(Boolean);
   const titleOf = (name) => name.replace(/_/g, " ");
   const withUnit = (name) => {
     const unit = byName.get(name).unit;
@@ -74,7 +76,8 @@ window.VE = (() => {
 
   const wanted = { text: "", column: "", value: "", flagged: false };
   const searched = ids.map((id, i) =>
-    [id, ...data.metadata.map((name) => byName.get(name).cells[i]), inQueue("reason", i), inQueue("flags", i)]
+    [id, ...data.metadata.map((name) => byName.get(name).cells[i]), inQueue("reason", i), inQueue("flags", i),
+      ...warnings(i)]
       .join("\n").toLowerCase());
 
   function filter(change) {
@@ -110,7 +113,7 @@ window.VE = (() => {
       document.getElementById("shown").textContent = `${state.kept.length} of ${ids.length} samples`;
     };
     // Metadata, and our own few texts.
-    const texts = [...data.metadata, ...["unit", "content"].filter((name) => byName.has(name))];
+    const texts = [...data.metadata, ...["unit", "content", "warnings"].filter((name) => byName.has(name))];
     for (const name of texts) column.append(element("option", { value: name }, name));
     const fillValues = () => {
       const any = "\u0000any";
@@ -143,6 +146,6 @@ window.VE = (() => {
   }
 
   setUpFilters();
-  return { data, byName, ids, state, element, escaped, values, readable, inQueue, reason, flagged, flagWords, placeInQueue,
+  return { data, byName, ids, state, element, escaped, values, readable, inQueue, reason, flagged, flagWords, warnings, placeInQueue,
     titleOf, withUnit, on, select, group, csv };
 })();
