@@ -26,11 +26,6 @@ include: "workflow/rules/orphans.smk"
 include: "workflow/rules/predict.smk" if PREDICTED else "workflow/rules/convert.smk"
 
 
-if not STREAM:
-
-    include: "workflow/rules/compute_entropy.smk"
-
-
 if IMAGES:
 
     include: "workflow/rules/images.smk"
@@ -42,18 +37,21 @@ rule all:
     localrule: True
 
 
-if CONFIG["on_rejected"] == "fail":
+if JUDGED:
 
     # It has no output, so that it judges again on every run; a file that is included could not make it the default.
     rule judge_rejected:
         default_target: True
         input:
             everything,
-            rejected=rejected_tables(),
         log:
             "logs/judge_rejected.log",
+        retries: 0
         localrule: True
         conda:
             "envs/environment.yaml"
+        params:
+            tables=USED_AND_REJECTED,
+            strict=CONFIG["on_rejected"] == "fail",
         script:
             "scripts/judge_rejected.py"

@@ -1,20 +1,19 @@
-"""Rule judge_rejected: with `on_rejected: fail`, a run with rejected samples ends with a non-zero exit code."""
+"""Rule judge_rejected: a run in which nothing could be used ends badly; so does one that may have no rejection."""
 
-import csv
 import sys
 from typing import TYPE_CHECKING
+
+from volume_entropy.runs.ending import count_rows, verdict
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-counts = []
-for table in snakemake.input.rejected:
-    with open(table, encoding="utf-8", newline="") as stream:
-        rows = list(csv.DictReader(stream))
-    if rows:
-        counts.append(f"{len(rows)} {'images' if 'image' in rows[0] else 'samples'} were rejected; see {table}")
-if counts:
-    verdict = f"on_rejected is `fail`, and {', and '.join(counts)}"
+faults = [
+    verdict(what, count_rows(usable), count_rows(rejected), rejected, strict=snakemake.params.strict)
+    for what, (usable, rejected) in snakemake.params.tables.items()
+]
+text = " ".join(fault for fault in faults if fault is not None)
+if text:
     with open(snakemake.log[0], "w", encoding="utf-8") as log:
-        log.write(verdict + "\n")
-    sys.exit(verdict)
+        log.write(text + "\n")
+    sys.exit(text)

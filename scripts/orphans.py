@@ -1,4 +1,4 @@
-"""Rule orphans: the folders of samples that are in the samples table no longer, one a line."""
+"""Rule orphans: the folders of samples that are in the table no longer, and what another config made, one a line."""
 
 import sys
 from pathlib import Path
@@ -6,16 +6,24 @@ from typing import TYPE_CHECKING
 
 from volume_entropy.files import size_mib
 from volume_entropy.model_recipes import read_cohort
-from volume_entropy.runs.orphans import find_orphans
+from volume_entropy.runs.orphans import Made, find_leftovers, find_orphans
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-samples = read_cohort(Path(snakemake.input.samples), snakemake.config["model"])
-found = find_orphans([Path(root) for root in snakemake.params.roots], samples)
+table, roots = snakemake.input.get("samples"), [Path(root) for root in snakemake.params.roots]
+samples = read_cohort(Path(table), snakemake.config["model"]) if table else {}
+# Without a table nobody can tell which samples are gone.
+found = find_orphans(roots, samples) if table else {}
 folders = [folder for of_sample in found.values() for folder in of_sample]
-text = f"Samples with results, and without a row in the samples table: {len(found)}, {size_mib(folders):.3g} MiB"
-Path(snakemake.log[0]).write_text("\n".join([text, *map(str, folders)]) + "\n", encoding="utf-8")
-# The folders alone go to the standard output, for a program that removes them.
+leftovers = find_leftovers(*roots, list(samples), Made(**snakemake.params.made))
+text = (
+    f"Samples with results, and without a row in the samples table: {len(found)}, {size_mib(folders):.3g} MiB\n"
+    f"Files and folders that another config made, and this one does not: {len(leftovers)}, "
+    f"{size_mib(leftovers):.3g} MiB"
+)
+paths = [*folders, *leftovers]
+Path(snakemake.log[0]).write_text("\n".join([text, *map(str, paths)]) + "\n", encoding="utf-8")
+# The paths alone go to the standard output, for a program that removes them.
 print(text, file=sys.stderr)
-print(*(folder.absolute() for folder in folders), sep="\n", end="\n" if folders else "")
+print(*(path.absolute() for path in paths), sep="\n", end="\n" if paths else "")

@@ -6,12 +6,14 @@ from pathlib import Path
 
 from hypothesis import settings as hypothesis_settings
 from volume_entropy.columns import SAMPLE_COLUMNS
-from volume_entropy.measures import statistics_of, summarised_measures
+from volume_entropy.measures import SCHEMA_VERSION, statistics_of, summarised_measures
 
 # The same examples on every run; no deadline, since the cores are shared.
 reproducible = hypothesis_settings(deadline=None, derandomize=True)
 
 CLASSES = ("background", "csf", "gm", "wm")
+# What every summary says of the version that made it, and of the maps that came with it.
+MADE = {"schema_version": SCHEMA_VERSION, "maps": {}}
 VOLUMES = {"background": 9e6, "csf": 3e5, "gm": 7e5, "wm": 5e5}
 
 
@@ -39,7 +41,7 @@ def summary(sample, n_members=1, recipe_settings=None, classes=CLASSES, **change
     """An `ok` summary; numbers are seeded by the id, so that a sample is always the same."""
     seeded = random.Random(sample)
     of_config = {"members": None if n_members == 1 else n_members, **(recipe_settings or {})}
-    content = {"status": "ok", "kind": "softmax", "recipe": recipe(sample, **of_config)}
+    content = {"status": "ok", "kind": "softmax", "recipe": recipe(sample, **of_config), **MADE}
     for column in SAMPLE_COLUMNS:
         content[column.name] = seeded.randint(20, 10**6) if column.type == "integer" else seeded.uniform(0.5, 2)
     content |= {
@@ -79,6 +81,7 @@ def rejected(sample, recipe_settings=None, **changed):
         "message": f"/data/{sample}.nii.gz ends after 10 of 100 voxels.",
         "remedy": "Copy the file again.",
         "recipe": recipe(sample, **(recipe_settings or {})),
+        **MADE,
         **changed,
     }
 

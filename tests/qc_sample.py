@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 from volume_entropy.figures.qc import render_qc
 from volume_entropy.files import write_json
+from volume_entropy.measures import SCHEMA_VERSION
 from volume_entropy.stores.layout import choose_layout
 from volume_entropy.stores.measures import MeasureWriter
 
@@ -61,9 +62,10 @@ class QC:
             "shape": list(shape[::-1]), "affine": affine.tolist(), "zooms": [2.0, 2.0, 2.0], "unit_mm": unit_mm,
             "placed": placed, "qform": None, "qform_code": code, "sform_code": code, "xyzt_units": 2,
         }  # fmt: skip
+        made = {"recipe": {"settings": {"background_class": "background"}}, "schema_version": SCHEMA_VERSION}
         attributes = {
             "classes": list(classes), "kind": kind, "unit": unit, "affine": affine.tolist(), "geometry": geometry,
-            "recipe": {"settings": {"background_class": "background"}},
+            **made,
         }  # fmt: skip
         layout = choose_layout(shape, len(classes), 4, chunk)
         n_regions = len(classes) if kind == "regions" else 0
@@ -84,7 +86,7 @@ class QC:
             "n_members": members, "n_domain_voxels": 321, "n_invalid_voxels": int(np.isnan(entropy).sum()),
             "n_empty_voxels": 0, "content": "posterior", "warnings": [],
         }  # fmt: skip
-        write_json(folder / "summary.json", {**totals, **facts, **summary})
+        write_json(folder / "summary.json", {"sample": "sub-01", **made, **totals, **facts, **summary})
         self.image = folder / "image.nii.gz"
         image = nibabel.Nifti1Image((100 * ball(shape) + 20).astype(np.int16).T, affine)
         if not placed:

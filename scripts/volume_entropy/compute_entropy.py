@@ -11,6 +11,7 @@ from . import __version__
 from .errors import DataError, Rejection, SampleWarning
 from .files import replaced_when_whole, write_json
 from .joblog import logger, phase, processed
+from .maps.names import files_of_maps
 from .measures import ONE_BIT, SCHEMA_VERSION, default_measures, summarised_measures
 from .memory import reuse_freed_arrays
 from .stores.probabilities import ProbabilityStore, open_probabilities
@@ -83,7 +84,7 @@ def compute_sample(
         with replaced_when_whole(maps_dir) as temporary:
             temporary.mkdir()
         reason = {"sample": recipe["sample"], "status": "rejected", **asdict(rejection)}
-        write_json(summary_path, {**reason, **_provenance(recipe)})
+        write_json(summary_path, {**reason, **_provenance(recipe, maps_dir)})
 
 
 def require_recipe(path: Path, store: ProbabilityStore | Rejection, recipe: Mapping[str, Any]) -> None:
@@ -153,7 +154,7 @@ def _compute(
         warnings=[*store.warnings, *_reference_warnings(store, settings, sums)],
     )
     lesions = _lesions(measures_path, settings["lesions"], field) if "lesions" in settings else {}
-    write_json(summary_path, {**summarise(field, sums, roles), **lesions, **_provenance(recipe)})
+    write_json(summary_path, {**summarise(field, sums, roles), **lesions, **_provenance(recipe, maps_dir)})
     processed(math.prod(store.layout.shape))
 
 
@@ -186,5 +187,7 @@ def _lesions(measures_path: Path, asked: Mapping[str, Any], field: "Field") -> d
     return {"lesions": rows}
 
 
-def _provenance(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    return {"recipe": recipe, "library_version": __version__, "schema_version": SCHEMA_VERSION}
+def _provenance(recipe: Mapping[str, Any], maps_dir: Path) -> dict[str, Any]:
+    """Say what a summary was made from, and with it; the next run compares both with what it finds."""
+    made = {"recipe": recipe, "library_version": __version__, "schema_version": SCHEMA_VERSION}
+    return {**made, "maps": files_of_maps(maps_dir)}

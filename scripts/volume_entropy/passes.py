@@ -17,6 +17,7 @@ from .files import replaced_when_whole
 from .joblog import phase
 from .kernels.buffers import count_words
 from .maps.writing import open_nifti_maps, write_ome_image
+from .measures import SCHEMA_VERSION
 from .partials import RoleSums, SampleSums
 from .scheduling import THREADS, run_blocks, stream_blocks
 from .slabs import sum_roles
@@ -48,6 +49,7 @@ def first_pass(
         "geometry": store.geometry,
         "voxel_volume_mm3": store.voxel_volume_mm3,
         "recipe": recipe,
+        "schema_version": SCHEMA_VERSION,
     }
     writer = MeasureWriter(
         measures_path,

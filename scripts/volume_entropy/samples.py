@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -147,6 +147,11 @@ def metadata_digest(samples: Mapping[str, Sample]) -> str:
     """A digest of the ids and the metadata columns, in order: what the tables take from the samples table."""
     content = [[sample.id, list(sample.metadata.items())] for sample in samples.values()]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+def order_digest(names: Sequence[str]) -> str:
+    """A digest of ids in their order, small enough for Snakemake's record."""
+    return hashlib.sha256(json.dumps(names).encode()).hexdigest()
 
 
 def used_settings(sample: Sample, settings: Mapping[str, Any]) -> dict[str, Any]:

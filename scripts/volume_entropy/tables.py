@@ -15,6 +15,7 @@ from .files import read_json, remove, write_json, write_text
 from .joblog import phase
 from .maps.provenance import DESCRIPTION, dataset_description
 from .measures import MEASURES, SCHEMA_VERSION, default_measures, statistic_keys, summarised_measures
+from .parts import remove_parts
 from .scoring.columns import class_score_columns, lesion_columns, region_columns
 
 # Threads hide the latency of a shared file system; parsing holds the interpreter lock either way.
@@ -195,11 +196,8 @@ def _codes(summary: Summary) -> str:
 
 def _remove_old(folder: Path, form: _Form) -> None:
     """Remove the tables of an earlier cohort that this one does not have: they would pass for its own."""
-    of_scores = ("scores", "scores_cohort")
-    for wanted, names in ((form.atlas, ("regions",)), (form.lesions, ("lesions",)), (form.reference, of_scores)):
-        for name in () if wanted else names:
-            for suffix in ("csv", "json", "png", "svg"):
-                remove(folder / f"{name}.{suffix}")
+    wanted = {"regions": form.atlas, "lesions": form.lesions, "scores": form.reference}
+    remove_parts(folder, [part for part, there in wanted.items() if not there])
 
 
 def _remove_old_scores(summaries: Iterable[str | os.PathLike[str]], found: Sequence[Summary]) -> None:

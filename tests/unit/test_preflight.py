@@ -1,8 +1,11 @@
 """What the main process finds before any job."""
 
+from pathlib import Path
+
 import pytest
 from volume_entropy.errors import ConfigError
-from volume_entropy.files import write_json
+from volume_entropy.files import remove, write_json
+from volume_entropy.measures import SCHEMA_VERSION
 from volume_entropy.runs import preflight
 
 
@@ -13,17 +16,24 @@ def made(sample, *, readable=True, tolerance=0.01):
 
 @pytest.fixture
 def results(tmp_path):
-    def write(sample, status="ok", **changes):
-        write_json(tmp_path / sample / f"{sample}_summary.json", {"status": status, "recipe": made(sample, **changes)})
+    def write(sample, status="ok", schema=SCHEMA_VERSION, maps=None, **changes):
+        content = {"status": status, "recipe": made(sample, **changes), "schema_version": schema, "maps": maps or {}}
+        write_json(tmp_path / sample / f"{sample}_summary.json", content)
+        (tmp_path / sample / "maps").mkdir()
+        for name, n_files in (maps or {}).items():
+            for number in range(n_files):
+                path = tmp_path / sample / "maps" / (name if n_files == 1 else f"{name}/c/{number}")
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.touch()
 
     write.path = str(tmp_path)
     write.tables = (f"{tmp_path}/subjects.csv", f"{tmp_path}/rejected.csv")
     return write
 
 
-def check(results, *recipes):
+def check(results, *recipes, scores=None):
     paths = [f"{results.path}/{recipe['sample']}/{recipe['sample']}_summary.json" for recipe in recipes]
-    return preflight.check(dict(zip(paths, recipes, strict=True)), results.tables)
+    return preflight.check(dict(zip(paths, recipes, strict=True)), results.tables, scores)
 
 
 def test_fresh_results_and_new_samples_are_left_alone(results):
@@ -44,6 +54,32 @@ def test_half_a_summary_is_made_again(results):
     assert len(check(results, made("a"))) == 1
 
 
+@pytest.mark.parametrize("status", ["ok", "rejected"])
+def test_what_a_version_with_another_schema_made_is_made_again(results, status, caplog):
+    # A column that is new, say, with the same recipe.
+    results("a", status=status, schema="1.0")
+    assert check(results, made("a")) == {f"{results.path}/a/a_summary.json"}
+    assert f"a is computed again: its results are of schema 1.0, this version has {SCHEMA_VERSION}" in caplog.text
+    assert not preflight.is_fresh({"recipe": made("a"), "schema_version": "1.0"}, made("a"))
+    assert not preflight.is_fresh({"recipe": made("a")}, made("a"))
+    assert preflight.is_fresh({"recipe": made("a"), "schema_version": SCHEMA_VERSION}, made("a"))
+
+
+MAPS = {"a_desc-x_map.nii.gz": 1, "a_desc-x_map.json": 1, "a_maps.ome.zarr": 5}
+
+
+@pytest.mark.parametrize("gone", [*MAPS, "a_maps.ome.zarr/c/3", ""])
+def test_a_sample_that_lacks_a_map_or_a_part_of_one_is_made_again(results, gone, caplog):
+    results("a", maps=MAPS)
+    folder = Path(results.path, "a/maps")
+    (folder / "of a user.txt").touch()
+    assert check(results, made("a")) == set()
+    remove(folder / gone)
+    assert check(results, made("a")) == {f"{results.path}/a/a_summary.json"}
+    what = "a part of a_maps.ome.zarr" if gone.endswith("3") else gone or "maps"
+    assert f"a is computed again: {what} is gone" in caplog.text
+
+
 def test_a_lost_source_of_a_finished_sample_stops_everything(results):
     results("a")
     with pytest.raises(ConfigError, match=r"a: /data/a\.nii does not exist"):
@@ -58,10 +94,27 @@ def test_a_lost_source_of_a_rejected_or_new_sample_does_not(results):
 def test_tables_of_another_cohort_are_made_again(results):
     results("a")
     for table, names in zip(results.tables, (["a", "b"], []), strict=True):
-        with open(table, "w") as stream:
-            stream.write("\n".join(["sample,x", *(f"{name},1" for name in names)]) + "\n")
+        write_table(table, names)
     assert check(results, made("a")) == {results.tables[0]}
     assert check(results, made("a"), made("b")) == set()
+
+
+def write_table(path, names):
+    Path(path).write_text("\n".join(["sample,x", *(f"{name},1" for name in names)]) + "\n")
+
+
+def test_tables_in_another_order_are_made_again_those_of_scores_too(results):
+    for sample in "abc":
+        results(sample)
+    scores = f"{results.path}/scores.csv"
+    write_table(results.tables[0], "ab")
+    write_table(results.tables[1], "c")
+    write_table(scores, "ab")
+    in_order, others = ([made(sample) for sample in order] for order in ("abc", "cba"))
+    assert check(results, *in_order, scores=(scores, list("abc"))) == set()
+    assert check(results, *others, scores=(scores, list("cba"))) == {results.tables[0], scores}
+    # A rejected sample has no scores; one whose reference was taken away has none either.
+    assert check(results, *in_order, scores=(scores, list("ac"))) == {scores}
 
 
 def test_a_store_of_another_recipe_is_stale_and_none_is_not(tmp_path):

@@ -115,6 +115,21 @@ def test_a_failed_job_is_counted_and_its_second_attempt_too(tmp_path: Path) -> N
     assert run.lines == ["Progress: convert 1 of 2; 1 of 2 jobs, 1 failed in 2 min 10 s, about 2 min 10 s left"]
 
 
+def test_the_job_that_judges_what_others_left_is_no_work_and_no_job_that_failed(tmp_path: Path) -> None:
+    run = Run(tmp_path, {"convert": 1, "judge_rejected": 1})
+    run.start(1, "convert", "a")
+    # A second attempt may follow.
+    run.tell(LogEvent.JOB_ERROR, jobid=1)
+    run.start(1, "convert", "a")
+    run.finish(1, after=1)
+    assert run.lines == ["Progress: convert 1 of 1; 1 of 1 jobs, 1 failed in 1 s"]
+    assert not run.progress.judged_badly
+    run.start(2, "judge_rejected")
+    run.tell(LogEvent.JOB_ERROR, jobid=2)
+    assert run.progress.judged_badly
+    assert len(run.lines) == 1
+
+
 def test_where_there_is_nothing_to_do_that_is_known(tmp_path: Path) -> None:
     run = Run(tmp_path, {})
     run.logger.info("Nothing to be done (all requested files are present and up to date).")

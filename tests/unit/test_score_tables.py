@@ -34,7 +34,8 @@ def sample_file(folder, name, seed, n=500, ignored=False):
     task = class_scores(q, False, entropy, 2.0, q.argmax(axis=0).astype(np.uint8), None, reference)
     scores, rows = scores_of([task], "softmax")
     (of_summary,) = write(folder, [summary(name)])
-    content = {"sample": name, "status": "ok", "recipe": read_json(of_summary)["recipe"], "kind": "softmax"}
+    made = {key: read_json(of_summary)[key] for key in ("recipe", "schema_version")}
+    content = {"sample": name, "status": "ok", **made, "kind": "softmax"}
     content |= {"unit": "bit", "classes": CLASSES, "scores": scores, "by_class": rows, "counts": [as_json(task)]}
     path = folder / name / f"{name}_scores.json"
     write_json(path, content)

@@ -10,7 +10,7 @@ from volume_entropy.measures import MEASURES
 from volume_entropy.tables import TableCounts, write_tables
 
 # Keys of a summary that are no columns: what the table is chosen by, and where the numbers come from.
-NO_COLUMNS = {"status", "kind", "structures", "recipe", "library_version", "schema_version"}
+NO_COLUMNS = {"status", "kind", "structures", "recipe", "library_version", "schema_version", "maps"}
 SOFTMAX = list(MEASURES)
 REGIONS = [name for name, measure in MEASURES.items() if "regions" in measure.kinds]
 COHORTS = {

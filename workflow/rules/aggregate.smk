@@ -6,7 +6,7 @@ rule aggregate:
         samples=ancient(CONFIG["samples"]),
     output:
         tables=in_report(tables(), "Tables"),
-        dictionaries=[table.replace(".csv", ".json") for table in tables()],
+        dictionaries=dictionaries(tables()),
         description=f"{RESULTS}/dataset_description.json",
         figure=in_report(f"{RESULTS}/cohort.svg", "Figures"),
     log:

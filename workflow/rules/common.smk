@@ -1,5 +1,6 @@
 # What every stage shares: the checked config, the samples, and what makes a job stale. Only functions and constants,
 # no rules. The main process checks everything before any job; a job reads the table, and stats only its own sources.
+import logging
 import os
 import sys
 import time
@@ -16,12 +17,16 @@ sys.path.insert(0, str(CODE / "scripts"))
 from volume_entropy import __version__ as VERSION
 from volume_entropy import config as settings_of
 from volume_entropy.runs import cluster, ending, preflight, progress, scale
+from volume_entropy.classification.shown import pass_files
 from volume_entropy.errors import ConfigError
 from volume_entropy import memory as memory_of
 from volume_entropy.model_recipes import Model
+from volume_entropy.parts import parts_gone
+from volume_entropy.report.page import files_of_page
 from volume_entropy.samples import (
     check_samples,
     metadata_digest,
+    order_digest,
     read_samples,
     recipe,
     source_paths,

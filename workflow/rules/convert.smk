@@ -21,3 +21,6 @@ rule convert:
         recipe=conversion_params,
     script:
         "../../scripts/convert.py"
+
+
+include: "compute_entropy.smk"

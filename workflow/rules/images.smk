@@ -6,7 +6,7 @@ rule measure_images:
         unread=[f"{WORK}/images/rejected.json"] if IMAGES["folder"] else [],
     output:
         tables=in_report(image_tables(), "Tables"),
-        dictionaries=[table.replace(".csv", ".json") for table in image_tables()],
+        dictionaries=dictionaries(image_tables()),
         figure=in_report(f"{RESULTS}/image_scores.png", "Figures"),
     log:
         "logs/measure_images.log",
@@ -27,9 +27,9 @@ rule show_passes:
     input:
         tables=member_tables(),
         images=collected(),
-        measured=f"{RESULTS}/images.csv",
+        measured=measured_images,
     output:
-        folder=directory(f"{RESULTS}/passes"),
+        folder=directory(passes_folder()),
     log:
         "logs/show_passes.log",
     benchmark:

@@ -1,5 +1,8 @@
 # What predict.smk, images.smk and networks.smk take and make: paths, input functions, and recipes. Only functions, no
 # rules.
+# Endings of a table, its dictionary, and the figure of it.
+SHOWN_TABLE = ("csv", "json", "png")
+
 if IMAGES:
     from volume_entropy.classification import recipes as image_recipes
 
@@ -14,8 +17,18 @@ def network_file(network):
 
 def model_results():
     """What a run makes of networks besides the samples' own results."""
-    sweep = [f"{RESULTS}/models/posterior_kl.csv"] if MODEL.sweep else []
-    return [f"{RESULTS}/methods.csv", *sweep]
+    stems = ["methods", *(["models/posterior_kl"] if MODEL.sweep else [])]
+    made = [f"{RESULTS}/{stem}.{suffix}" for stem in stems for suffix in SHOWN_TABLE]
+    made += [
+        f"{RESULTS}/models/{network}_losses.{suffix}"
+        for network in MODEL.networks
+        for suffix in SHOWN_TABLE
+    ]
+    return made + [
+        f"{RESULTS}/models/{network}_posterior.{suffix}"
+        for network in MODEL.networks
+        for suffix in ("csv", "json")
+    ]
 
 
 def networks_of(wildcards):
@@ -52,14 +65,43 @@ def image_tables():
 
 def image_results():
     """What a run makes of images."""
-    results = [*image_tables(), f"{RESULTS}/image_scores.png"]
-    if IMAGES["show"]:
-        results.append(os.path.join(RESULTS, "passes"))
-    if IMAGES["folder"] is not None:
-        results += [f"{RESULTS}/image_classes.csv", f"{RESULTS}/image_classes.png"]
-        if IMAGES["labelling"]["seeds"]:
-            results += [f"{RESULTS}/labelling.csv", f"{RESULTS}/labelling.png"]
-    return results
+    results = [*image_tables(), *dictionaries(image_tables())]
+    results.append(f"{RESULTS}/image_scores.png")
+    results += [passes_folder()] if "passes" in parts() else []
+    results += [
+        f"{RESULTS}/{name}.{suffix}"
+        for name in ("image_classes", "labelling")
+        if name in parts()
+        for suffix in SHOWN_TABLE
+    ]
+    networks = image_networks() if IMAGES["folder"] is not None else []
+    return results + [
+        f"{RESULTS}/networks/{network}_losses.{suffix}"
+        for network in networks
+        for suffix in SHOWN_TABLE
+    ]
+
+
+def image_networks():
+    """The networks that are trained on images."""
+    return list(
+        dict.fromkeys(
+            network
+            for method in METHODS
+            for network in image_recipes.networks_of(IMAGES, method)
+        )
+    )
+
+
+def image_intermediates():
+    """What lies in the folder of what is kept of images, between their rules."""
+    curves = range(IMAGES["labelling"]["seeds"])
+    return [
+        "images.npz",
+        "rejected.json",
+        *(f"{method}.npz" for method in METHODS),
+        *(f"labelling-{seed}.json" for seed in curves),
+    ]
 
 
 def member_tables():
@@ -81,6 +123,5 @@ def sections_of_networks():
         files += [f"{RESULTS}/methods.{suffix}" for suffix in ("csv", "json", "png")]
         files += [f"{RESULTS}/models/posterior_kl.png"] if MODEL.sweep else []
     if IMAGES:
-        files += [path for path in image_results() if not path.endswith("passes")]
-        files += [table.replace(".csv", ".json") for table in image_tables()]
+        files += [path for path in image_results() if path != passes_folder()]
     return files

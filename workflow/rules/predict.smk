@@ -120,3 +120,8 @@ rule compare_methods:
         column=CONFIG["model"]["compare"],
     script:
         "../../scripts/compare_methods.py"
+
+
+if not STREAM:
+
+    include: "compute_entropy.smk"

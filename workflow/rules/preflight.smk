@@ -6,9 +6,19 @@ if workflow.is_main_process:
         STALE = preflight.check(
             {summary_of(sample): entropy_recipe(sample) for sample in SAMPLES},
             (f"{RESULTS}/subjects.csv", f"{RESULTS}/rejected.csv"),
+            (score_tables("csv")[0], REFERENCED) if REFERENCED else None,
         )
     except ConfigError as error:
         raise WorkflowError(str(error)) from None
+    page_is_whole = not preflight.lacks_files(
+        page_assets(), files_of_page(with_samples=VOLUMES)
+    )
+    if parts_gone(RESULTS, parts()) or not page_is_whole:
+        STALE.add(report_page())
+    if "passes" in parts() and os.path.exists(f"{RESULTS}/images.csv"):
+        shown = pass_files(f"{RESULTS}/images.csv", IMAGES["show"])
+        if preflight.lacks_files(passes_folder(), shown):
+            STALE.add(passes_folder())
 
 
 @cache
@@ -46,3 +56,18 @@ def store_of(wildcards):
 def summaries(wildcards):
     force_if_stale(tables()[0])
     return [summary_of(sample) for sample in SAMPLES]
+
+
+def scores_of_samples(wildcards):
+    force_if_stale(score_tables("csv")[0])
+    return [scores_of(sample) for sample in REFERENCED]
+
+
+def tables_for_page(wildcards):
+    force_if_stale(report_page())
+    return tables() if VOLUMES else []
+
+
+def measured_images(wildcards):
+    force_if_stale(passes_folder())
+    return f"{RESULTS}/images.csv"

@@ -1,10 +1,8 @@
 # Tables → the page that people open. It links figures by name, so that it is not made again for new figures.
 rule report:
     input:
-        tables=tables() if VOLUMES else [],
-        dictionaries=(
-            [table.replace(".csv", ".json") for table in tables()] if VOLUMES else []
-        ),
+        tables=tables_for_page,
+        dictionaries=dictionaries(tables()) if VOLUMES else [],
         networks=sections_of_networks(),
         scores=(
             [*score_tables("csv"), *score_tables("json"), cohort_scores()]
@@ -13,7 +11,7 @@ rule report:
         ),
     output:
         page=report_page(),
-        assets=directory(report_page().removesuffix(".html")),
+        assets=directory(page_assets()),
     log:
         "logs/report.log",
     benchmark:
@@ -34,5 +32,7 @@ rule report:
             else None
         ),
         version=VERSION,
+        # What is left of others is removed.
+        parts=parts(),
     script:
         "../../scripts/report.py"

@@ -24,7 +24,7 @@ rule render_scores:
 
 rule aggregate_scores:
     input:
-        scores=[scores_of(sample) for sample in REFERENCED],
+        scores=scores_of_samples,
         # ancient: the scores are made from them.
         summaries=[ancient(summary_of(sample)) for sample in REFERENCED],
     output:
@@ -43,5 +43,6 @@ rule aggregate_scores:
     params:
         format=FIGURE_FORMAT,
         revision=settings_of.REVISION,
+        order=order_digest(REFERENCED),
     script:
         "../../scripts/aggregate_scores.py"

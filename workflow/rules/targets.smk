@@ -1,15 +1,28 @@
 # Where results lie, and what a run makes. Only functions, no rules.
 def tables():
-    parts = ["regions"] if any(sample.atlas for sample in SAMPLES.values()) else []
-    parts += ["lesions"] if CONFIG["lesions"]["classes"] else []
+    more = [name for name in ("regions", "lesions") if name in parts()]
     return [
         f"{RESULTS}/{name}.csv"
-        for name in ("subjects", "classes", *parts, "review_queue", "rejected")
+        for name in ("subjects", "classes", *more, "review_queue", "rejected")
     ]
+
+
+def cohort_files():
+    """What comes with the tables."""
+    return [f"{RESULTS}/dataset_description.json", f"{RESULTS}/cohort.svg"]
 
 
 def report_page():
     return f"{RESULTS}/report.html"
+
+
+def page_assets():
+    """The folder of what the page loads."""
+    return report_page().removesuffix(".html")
+
+
+def passes_folder():
+    return f"{RESULTS}/passes"
 
 
 def score_tables(suffix):
@@ -50,39 +63,88 @@ def thumbnail_of(sample):
     return f"{RESULTS}/{sample}/{sample}_thumb.png"
 
 
+def dictionaries(tables):
+    return [table.replace(".csv", ".json") for table in tables]
+
+
+def parts():
+    """The parts of the results that this study has; see `volume_entropy.parts`."""
+    there = {
+        "volumes": VOLUMES,
+        "regions": any(sample.atlas for sample in SAMPLES.values()),
+        "lesions": VOLUMES and CONFIG["lesions"]["classes"],
+        "scores": REFERENCED,
+        "methods": VOLUMES and PREDICTED,
+        "posteriors": VOLUMES and PREDICTED and MODEL.sweep,
+        "images": IMAGES,
+        "passes": IMAGES and IMAGES["show"],
+        "image_classes": IMAGES and IMAGES["folder"] is not None,
+        "labelling": IMAGES
+        and IMAGES["folder"] is not None
+        and IMAGES["labelling"]["seeds"],
+    }
+    return [part for part, is_there in there.items() if is_there]
+
+
+def made_before_figures(sample):
+    """What a sample has by the time when it has a figure."""
+    scores = [scores_of(sample)] if SAMPLES[sample].reference is not None else []
+    return [summary_of(sample), thumbnail_of(sample), *scores]
+
+
 def everything(wildcards):
-    """What a run makes. Maps come with the summary, and thumbnails with the figure, so they are asked for only where
-    somebody deleted them: the fewer inputs, the sooner Snakemake is done with its plan.
+    """What a run makes. What comes with another file of the same job is asked for, too, or it would not come back when
+    somebody deleted it; of samples only where it is gone: the fewer inputs, the sooner Snakemake is done with its plan.
+    Maps that are gone are seen by the preflight, with the summary.
     """
     end_dead_run()
-    of_images = image_results() if IMAGES else []
+    wanted = [report_page(), page_assets()]
+    wanted += image_results() if IMAGES else []
     if not VOLUMES:
-        return [*of_images, report_page()]
-    of_images += model_results() if PREDICTED else []
-    lost = [
-        f"{RESULTS}/{sample}/maps"
-        for sample in SAMPLES
-        if not os.path.isdir(f"{RESULTS}/{sample}/maps")
-        and os.path.exists(summary_of(sample))
-    ]
+        return wanted
+    wanted += model_results() if PREDICTED else []
     figures = [f"{RESULTS}/{sample}/{sample}_qc.{FIGURE_FORMAT}" for sample in SAMPLES]
-    thumbnails = [thumbnail_of(sample) for sample in SAMPLES]
-    lost += [
-        thumbnail
-        for thumbnail, figure in zip(thumbnails, figures)
-        if not os.path.exists(thumbnail) and os.path.exists(figure)
+    wanted += figures
+    wanted += [
+        path
+        for sample, figure in zip(SAMPLES, figures)
+        if os.path.exists(figure)
+        for path in made_before_figures(sample)
+        if not os.path.exists(path)
     ]
-    scores = score_tables("csv") if REFERENCED else []
-    scores += [
-        f"{RESULTS}/{sample}/{sample}_scores.{FIGURE_FORMAT}" for sample in REFERENCED
-    ]
-    return [*tables(), *scores, report_page(), *figures, *lost, *of_images]
+    wanted += [*tables(), *dictionaries(tables()), *cohort_files()]
+    if REFERENCED:
+        wanted += [*score_tables("csv"), *score_tables("json"), cohort_scores()]
+        wanted += [
+            f"{RESULTS}/{sample}/{sample}_scores.{FIGURE_FORMAT}"
+            for sample in REFERENCED
+        ]
+    return wanted
 
 
-def rejected_tables():
-    """The tables that say what could not be used."""
-    return [
-        f"{RESULTS}/{name}.csv"
-        for name, there in (("rejected", VOLUMES), ("images_rejected", IMAGES))
-        if there
-    ]
+# The tables that say what could be used, and what not.
+USED_AND_REJECTED = {
+    what: [f"{RESULTS}/{name}.csv" for name in names]
+    for what, names, there in (
+        ("sample", ("subjects", "rejected"), VOLUMES),
+        ("image", ("images", "images_rejected"), IMAGES),
+    )
+    if there
+}
+
+
+def made():
+    """What decides which files a run makes, for whoever looks for others."""
+    of_folder = IMAGES and IMAGES["folder"] is not None
+    return {
+        "parts": parts(),
+        "figure_format": FIGURE_FORMAT,
+        "referenced": REFERENCED,
+        "settings": {key: ENTROPY[key] for key in ("measures", "kind", "maps")},
+        "keep_probabilities": CONFIG["storage"]["keep_probabilities"],
+        "networks": {
+            "models": MODEL.networks if VOLUMES and PREDICTED else [],
+            "networks": image_networks() if of_folder else [],
+        },
+        "image_files": image_intermediates() if of_folder else [],
+    }

@@ -1,7 +1,6 @@
 """The stages of images that need no network: collect a folder, measure predictions, show the passes of an image."""
 
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -17,6 +16,7 @@ from .columns import class_count_columns, image_columns, pass_columns, rejected_
 from .folder import class_counts, read_folder, read_images, write_images
 from .predictions import Predictions
 from .rows import Measured, measure_images, pass_rows
+from .shown import chosen_images, pass_stem
 from .table import STAGE, read_table
 
 PathLike = str | os.PathLike[str]
@@ -140,7 +140,10 @@ def show_passes(
     images
         What `collect_images` wrote, if there was a folder: the picture then stands beside its passes.
     """
-    chosen = _chosen(table, show)
+    chosen = chosen_images(table, show)
+    if not isinstance(show, int):
+        for name in sorted(set(show) - {image for ranked in chosen.values() for _, image in ranked}):
+            logger.warning("images.show: %s is not among the images that could be used", name)
     collected = None if images is None else read_images(images)
     with replaced_when_whole(output) as folder:
         folder.mkdir()
@@ -152,7 +155,7 @@ def show_passes(
                 picture = None
                 if collected is not None:
                     picture = collected.pixels[collected.images.tolist().index(name)]
-                stem = f"{method}_rank-{rank}_{_file_name(name)}_passes"
+                stem = pass_stem(method, rank, name)
                 write_passes(folder, stem, method, predictions, name, picture, unit=unit, sum_tolerance=sum_tolerance)
 
 
@@ -175,26 +178,3 @@ def write_passes(
     draw_passes(rows, predictions.classes, folder / f"{stem}.png", title=title, picture=picture)
     columns = pass_columns(predictions.classes, unit)
     write_table(folder, stem, f"Class probabilities of {image}, pass by pass.", columns, rows, {})
-
-
-def _chosen(table: PathLike, show: int | Sequence[str]) -> dict[str, list[tuple[int, str]]]:
-    """The ranks and names of the images to show, by method."""
-    import pandas as pd
-
-    rows = pd.read_csv(table, dtype={"method": str, "image": str}, keep_default_na=False).sort_values("rank")
-    if isinstance(show, int):
-        rows = rows[rows["rank"] <= show]
-    else:
-        for name in sorted(set(show) - set(rows["image"])):
-            logger.warning("images.show: %s is not among the images that could be used", name)
-        rows = rows[rows["image"].isin(list(show))]
-    chosen: dict[str, list[tuple[int, str]]] = {}
-    for method, rank, name in zip(rows["method"], rows["rank"], rows["image"], strict=True):
-        chosen.setdefault(str(method), []).append((int(rank), str(name)))
-    return chosen
-
-
-def _file_name(image: str) -> str:
-    """Turn an image's name into a part of a file name: `7/a b.png` becomes `7-a_b`; its rank makes it unique."""
-    stem = re.sub(r"\.png$", "", image, flags=re.IGNORECASE).replace("/", "-")
-    return re.sub(r"[^A-Za-z0-9._-]", "_", stem)[:80]

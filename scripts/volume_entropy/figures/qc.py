@@ -16,7 +16,7 @@ from ..errors import Rejection
 from ..files import read_json
 from ..joblog import phase, processed
 from ..measures import MEASURES, ONE_BIT
-from ..stores.measures import MeasureStore, open_measures
+from ..stores.measures import MeasureStore, open_measures, require_same
 from .canvas import MUTED, PLAIN, WARNING, Page, blank
 from .legends import Bar, Footer, Key, Note
 from .lettering import shortened, text_width, wrapped
@@ -75,7 +75,7 @@ def render_qc(
     Raises
     ------
     StoreError
-        The measure store is not whole.
+        The measure store is not whole, or was not made with the summary.
     """
     store = open_measures(measures_path)
     if isinstance(store, Rejection):
@@ -83,7 +83,9 @@ def render_qc(
         if thumbnail is not None:
             save_rejection(thumbnail, store)
     else:
-        page = _qc_page(sample, store, read_json(summary_path), image_path, thumbnail, settings)
+        summary = read_json(summary_path)
+        require_same(store, summary)
+        page = _qc_page(sample, store, summary, image_path, thumbnail, settings)
     with phase("write the figure"):
         page.save(output, settings["format"])
 

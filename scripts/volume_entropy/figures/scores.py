@@ -21,7 +21,7 @@ from ..scoring.blocks import ScoreSums
 from ..scoring.files import from_json, write_scores
 from ..scoring.scores import risk_coverage, scores_of
 from ..stores.measures import open_measures
-from .canvas import BACKGROUND, MUTED, PLAIN, Page, blank
+from .canvas import BACKGROUND, MUTED, PLAIN, WARNING, Page, blank
 from .charts import LONGEST, chart, plain_numbers, shares
 from .lettering import shortened
 from .qc import number, rejection_page
@@ -75,6 +75,10 @@ def render_scores(
             tasks = [from_json(counts) for counts in content["counts"]]
             with _page(figure_path, kind) as figure:
                 draw_scores(figure, content["sample"], tasks, content["classes"], content["kind"], content["unit"])
+                of_reference = [warning["code"] for warning in summary["warnings"] if "reference" in warning["code"]]
+                if of_reference:
+                    note = f"Warning {', '.join(of_reference)}: the sample's other figure says what was found."
+                    _write(figure, HEIGHT - 26, note, size=9, color=WARNING)
 
 
 def render_cohort(

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from ..files import write_json
-from ..measures import MEASURES, map_suffix
+from ..measures import MEASURES
 from ..stores.measures import MeasureStore
 from ..stores.probabilities import ProbabilityStore
+from .names import nifti_stem, ome_stem
 from .nifti import NiftiMap, highest_value, nifti_header
 from .ome import Channel, write_ome_maps
 from .provenance import map_sidecar
@@ -36,7 +37,7 @@ def open_nifti_maps(
     """Create `<sample>_desc-<measure>_map.nii.gz` and its sidecar for each measure; `files` closes them."""
     maps = {}
     for measure in measures:
-        stem = f"{recipe['sample']}_desc-{map_suffix(measure)}_map"
+        stem = nifti_stem(recipe["sample"], measure)
         unit = MEASURES[measure].unit_in(recipe["settings"]["unit"])
         header = nifti_header(
             store.geometry,
@@ -64,8 +65,8 @@ def write_ome_image(
         label = measure if unit == "1" else f"{measure} [{unit}]"
         channels.append(Channel(measure, label, COLOURS[measure], _highest(measure, store, recipe)))
     sample = recipe["sample"]
-    write_ome_maps(folder / f"{sample}_maps.ome.zarr", measured, channels, name=sample, pool=pool)
-    write_json(folder / f"{sample}_maps.json", map_sidecar(measures, store, recipe))
+    write_ome_maps(folder / f"{ome_stem(sample)}.ome.zarr", measured, channels, name=sample, pool=pool)
+    write_json(folder / f"{ome_stem(sample)}.json", map_sidecar(measures, store, recipe))
 
 
 def _highest(measure: str, store: ProbabilityStore, recipe: Recipe) -> float:

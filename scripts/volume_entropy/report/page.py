@@ -39,6 +39,11 @@ SCRIPTS = (
 STYLES = ("vendor/tabulator_simple.min.css", "report.css")
 
 
+def files_of_page(*, with_samples: bool) -> list[str]:
+    """List what lies in the folder beside the page; one of sections alone has no scripts."""
+    return [Path(name).name for name in ((*SCRIPTS, *STYLES) if with_samples else STYLES)]
+
+
 @dataclass(frozen=True)
 class Plot:
     """A Plotly figure of a section.

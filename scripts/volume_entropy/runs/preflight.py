@@ -3,7 +3,8 @@
 import csv
 import json
 import logging
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import Any
 
 from ..errors import ConfigError
 from ..files import read_json
+from ..maps.names import missing_map
+from ..measures import SCHEMA_VERSION
 
 logger = logging.getLogger("volume_entropy")
 
@@ -43,8 +46,10 @@ def check_extra(keys: Sequence[str], modules: Sequence[str] = EXTRA) -> None:
         )
 
 
-def check(recipes: Mapping[str, Mapping[str, Any]], tables: tuple[str, str]) -> set[str]:
-    """Compare every summary's recipe with today's.
+def check(
+    recipes: Mapping[str, Mapping[str, Any]], tables: tuple[str, str], scores: tuple[str, Sequence[str]] | None = None
+) -> set[str]:
+    """Compare what every summary was made from with today, and the maps that were made with it with what is there.
 
     Parameters
     ----------
@@ -52,12 +57,15 @@ def check(recipes: Mapping[str, Mapping[str, Any]], tables: tuple[str, str]) -> 
         By the path of each sample's summary: the recipe that it would be made from today.
     tables
         Paths of `subjects.csv` and `rejected.csv`, which together name each sample once.
+    scores
+        Path of `scores.csv`, and the samples that have a reference; None if there are none.
 
     Returns
     -------
     set
-        Files that have to be made again whatever their times say: summaries made from other sources or settings, and
-        a table that names other samples than the cohort has.
+        Files that have to be made again whatever their times say: summaries made from other sources or settings, by
+        a version with another schema, or of samples that lack a map; and tables that name other samples than the
+        cohort has, or name them in another order.
 
     Raises
     ------
@@ -66,7 +74,8 @@ def check(recipes: Mapping[str, Mapping[str, Any]], tables: tuple[str, str]) -> 
         cohort into rejections.
     """
     with ThreadPoolExecutor(8) as pool:
-        summaries = dict(zip(recipes, pool.map(_read_or_none, recipes), strict=True))
+        found = dict(zip(recipes, pool.map(_look, recipes), strict=True))
+    summaries = {path: summary for path, (summary, _) in found.items()}
     lost = [
         f"{recipe['sample']}: {path} {'cannot be read' if size is not None else 'does not exist'}"
         for summary, recipe in recipes.items()
@@ -82,15 +91,23 @@ def check(recipes: Mapping[str, Mapping[str, Any]], tables: tuple[str, str]) -> 
         )
     stale = {}
     for path, recipe in recipes.items():
-        summary = summaries[path]
-        reason = None if summary is None else difference(summary.get("recipe"), json.loads(json.dumps(recipe)))
+        summary, missing = found[path]
+        reason = None if summary is None else _why_stale(summary, recipe, missing)
         if reason is not None:
             stale[path] = f"{recipe['sample']} is computed again: {reason}"
     for line in list(stale.values())[:5]:
         logger.warning(line)
     if len(stale) > 5:
         logger.warning("… and %d samples more are computed again", len(stale) - 5)
-    return {*stale, *_tables_of_another_cohort(tables, {recipe["sample"] for recipe in recipes.values()})}
+    return {*stale, *_tables_of_another_cohort(tables, [recipe["sample"] for recipe in recipes.values()], scores)}
+
+
+def lacks_files(folder: str, names: Iterable[str]) -> bool:
+    """Whether there is a folder that lacks some of the files that a run puts into it."""
+    try:
+        return not set(names) <= set(os.listdir(folder))
+    except FileNotFoundError:
+        return False
 
 
 def store_is_stale(path: str, recipe: Mapping[str, Any]) -> bool:
@@ -118,22 +135,52 @@ def difference(old: Any, new: Any, name: str = "") -> str | None:
     return f"{name or 'its recipe'} was {json.dumps(old)}, is {json.dumps(new)}"
 
 
-def _read_or_none(path: str) -> dict[str, Any] | None:
+def is_fresh(made: Mapping[str, Any], recipe: Mapping[str, Any]) -> bool:
+    """Whether a summary, or scores, were made by today's recipe and a version with today's schema."""
+    return _why_stale(made, recipe, None) is None
+
+
+def _why_stale(summary: Mapping[str, Any], recipe: Mapping[str, Any], missing: str | None) -> str | None:
+    """Say why a summary is made again, in words; `missing`: a map that is gone."""
+    if "schema_version" not in summary:
+        return "what was kept of it cannot be read"
+    if summary["schema_version"] != SCHEMA_VERSION:
+        return f"its results are of schema {summary['schema_version']}, this version has {SCHEMA_VERSION}"
+    reason = difference(summary.get("recipe"), json.loads(json.dumps(recipe)))
+    return f"{missing} is gone" if reason is None and missing is not None else reason
+
+
+def _look(path: str) -> tuple[dict[str, Any] | None, str | None]:
+    """Read a summary, None where there is none; and see which of the maps that were made with it is gone."""
     try:
-        return read_json(path)
+        summary = read_json(path)
     except FileNotFoundError:
-        return None
+        return None, None
     except (ValueError, OSError):
         # Half a summary, or none: it is made again.
-        return {}
+        return {}, None
+    return summary, missing_map(Path(path).parent / "maps", summary.get("maps", {}))
 
 
-def _tables_of_another_cohort(tables: tuple[str, str], cohort: set[str]) -> list[str]:
-    """The first of the tables, if they exist and name other samples than the cohort: all are made by one job."""
-    named: list[str] = []
-    for table in tables:
-        if not Path(table).exists():
-            return []
-        with open(table, encoding="utf-8", newline="") as stream:
-            named += [row["sample"] for row in csv.DictReader(stream)]
-    return [] if set(named) == cohort else [tables[0]]
+def _tables_of_another_cohort(
+    tables: tuple[str, str], cohort: Sequence[str], scores: tuple[str, Sequence[str]] | None
+) -> list[str]:
+    """The first of the tables, and of those of scores, if they name other samples than they should, or reordered ones.
+
+    All tables of the cohort are made by one job, and so are those of scores.
+    """
+    if not all(Path(table).exists() for table in tables):
+        return []
+    usable, rejected = (_samples_in(table) for table in tables)
+    expected = [[sample for sample in cohort if sample in named] for named in (set(usable), set(rejected))]
+    wrong = [] if {*usable, *rejected} == set(cohort) and [usable, rejected] == expected else [tables[0]]
+    if scores is not None and Path(scores[0]).exists():
+        known = set(usable)
+        if _samples_in(scores[0]) != [sample for sample in scores[1] if sample in known]:
+            wrong.append(scores[0])
+    return wrong
+
+
+def _samples_in(table: str) -> list[str]:
+    with open(table, encoding="utf-8", newline="") as stream:
+        return [row.get("sample", "") for row in csv.DictReader(stream)]

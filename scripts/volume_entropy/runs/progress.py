@@ -13,8 +13,8 @@ SECONDS_BETWEEN_LINES = 10
 # Of the jobs that remain, what may be of rules of which none is done yet, such as the tables: of more jobs that nothing
 # is known of there is no estimate, only a time that they take at least.
 UNKNOWN_SHARE = 0.2
-# It waits for the others and does nothing.
-TARGET = "all"
+# They wait for the others and make nothing; the second may end the run with an error.
+TARGETS = ("all", "judge_rejected")
 
 
 class Progress(logging.Handler):
@@ -44,6 +44,8 @@ class Progress(logging.Handler):
     ) -> None:
         super().__init__(logging.INFO)
         self.samples: set[str] = set()
+        # Whether the job failed that judges what all others left; it runs only where they ended well.
+        self.judged_badly = False
         self._logger, self._path, self._when_nothing, self._clock = logger, path, when_nothing, clock
         self._started = self._last_line = clock()
         self._first_job: float | None = None
@@ -52,6 +54,7 @@ class Progress(logging.Handler):
         self._seconds: dict[str, float] = defaultdict(float)
         self._running: dict[int, tuple[str, float]] = {}
         self._failed = 0
+        self._targets: set[int] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Take in a message of Snakemake's; it must not fail, whatever that is."""
@@ -60,11 +63,12 @@ class Progress(logging.Handler):
             if event is None and str(record.msg).startswith(NOTHING):
                 self._when_nothing(self)
             elif event == "RUN_INFO":
-                self._planned = {rule: count for rule, count in record.stats.items() if rule not in (TARGET, "total")}  # type: ignore[attr-defined]
+                self._planned = {rule: count for rule, count in record.stats.items() if rule not in (*TARGETS, "total")}  # type: ignore[attr-defined]
             elif event == "JOB_INFO":
                 self._start(record)
             elif event == "JOB_ERROR":
                 self._failed += self._running.pop(record.jobid, None) is not None  # type: ignore[attr-defined]
+                self.judged_badly |= record.jobid in self._targets  # type: ignore[attr-defined]
             elif event == "JOB_FINISHED":
                 self._finish(record.job_id)  # type: ignore[attr-defined]
         except Exception:
@@ -88,7 +92,8 @@ class Progress(logging.Handler):
     def _start(self, record: logging.LogRecord) -> None:
         now = self._clock()
         rule, sample = record.rule_name, dict(record.wildcards or {}).get("sample")  # type: ignore[attr-defined]
-        if rule == TARGET:
+        if rule in TARGETS:
+            self._targets.add(record.jobid)  # type: ignore[attr-defined]
             return
         if self._first_job is None:
             self._first_job = now

@@ -12,7 +12,8 @@ import numpy as np
 from ..errors import Rejection
 from ..files import write_text
 from ..kernels.sums import N_BINS
-from ..stores.measures import MeasureStore
+from ..measures import SCHEMA_VERSION
+from ..stores.measures import MeasureStore, require_same
 from .blocks import ScoreSums
 
 PathLike = str | os.PathLike[str]
@@ -58,12 +59,16 @@ def write_scores(
     ------
     ValueError
         The summary was made by another recipe than this.
+    StoreError
+        The store was not made with the summary.
     """
     recipe = json.loads(json.dumps(recipe))
     if summary["recipe"] != recipe:
         raise ValueError(f"the summary of {summary['sample']} was made with other settings or sources; run again")
     content: dict[str, Any] = {"sample": summary["sample"], "status": summary["status"], "recipe": recipe}
+    content["schema_version"] = SCHEMA_VERSION
     if isinstance(store, MeasureStore):
+        require_same(store, summary)
         content |= {name: store.attributes[name] for name in ("kind", "unit", "classes")}
         rows = [{key: row[key] for key in row if key != "class"} for row in summary["structures"]]
         content |= {"scores": summary["scores"], "by_class": rows, "counts": store.attributes["scores"]}

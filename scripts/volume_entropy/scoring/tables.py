@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ..files import read_json
+from ..files import read_json, remove
 from ..tables import write_table
 from .blocks import ScoreSums
 from .columns import class_score_columns, cohort_columns, score_columns
@@ -55,7 +55,8 @@ def aggregate_scores(
     form: tuple[str, str, list[str]] | None = None
     for path, summary in zip(scores, summaries, strict=True):
         content = read_json(path)
-        if content["recipe"] != read_json(summary)["recipe"]:
+        made_from = read_json(summary)
+        if any(content.get(key) != made_from.get(key) for key in ("recipe", "schema_version")):
             raise ValueError(f"{os.fspath(path)} does not belong to {os.fspath(summary)}; delete it and run again")
         if content["status"] != "ok":
             continue
@@ -71,6 +72,8 @@ def aggregate_scores(
     _write(folder, "scores", score_columns(form[0]), rows)
     _write(folder, "scores_cohort", cohort_columns(), list(_cohort_rows(found, tasks, form[0], form[2])))
     render_cohort(tasks, form, len(found), figure, kind)
+    # The page shows the one that is there.
+    remove(figure.with_suffix(".svg" if kind == "png" else ".png"))
 
 
 def _write(folder: Path, name: str, columns: Any, rows: list[dict[str, Any]]) -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..errors import Rejection
 from .layout import Layout, Slices
-from .sealed import CheckedArray, PathLike, SealedWriter, open_sealed, read_rejection
+from .sealed import CheckedArray, PathLike, SealedWriter, StoreError, open_sealed, read_rejection
 from .shards import ShardedArray, open_array
 
 
@@ -137,6 +137,20 @@ def open_measures(path: PathLike) -> MeasureStore | Rejection:
     arrays = {name: CheckedArray(path, name) for name in attributes["sealed"]["bytes"]}
     layout = arrays["segmentation"].layout
     return MeasureStore(Path(path), layout, arrays, arrays.pop("mask", None), attributes)
+
+
+def require_same(store: MeasureStore, summary: Mapping[str, Any]) -> None:
+    """Refuse a measure store that was not made with a summary.
+
+    Raises
+    ------
+    StoreError
+        It is of other sources, settings or versions; what is drawn from both would be of two samples.
+    """
+    for key in ("schema_version", "recipe"):
+        if store.attributes.get(key) != summary[key]:
+            message = f"it was not made with the summary of {summary['sample']}, but by another version or recipe"
+            raise StoreError(store.path, message)
 
 
 def _write_block(
