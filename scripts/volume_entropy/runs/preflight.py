@@ -3,7 +3,7 @@
 import csv
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
@@ -80,6 +80,7 @@ def check(recipes: Mapping[str, Mapping[str, Any]], tables: tuple[str, str]) -> 
             + "\n".join(f"  {line}" for line in lost[:20])
             + (f"\n  … and {len(lost) - 20} more" if len(lost) > 20 else "")
         )
+    _tell_missing(recipes.values())
     stale = {}
     for path, recipe in recipes.items():
         summary = summaries[path]
@@ -91,6 +92,21 @@ def check(recipes: Mapping[str, Mapping[str, Any]], tables: tuple[str, str]) -> 
     if len(stale) > 5:
         logger.warning("… and %d samples more are computed again", len(stale) - 5)
     return {*stale, *_tables_of_another_cohort(tables, {recipe["sample"] for recipe in recipes.values()})}
+
+
+def _tell_missing(recipes: Iterable[Mapping[str, Any]]) -> None:
+    """Name the sources that are not there, in a dry run as well: their samples are rejected only hours later."""
+    missing = [
+        f"{recipe['sample']}: {path} {'cannot be read' if size is not None else 'does not exist'}"
+        for recipe in recipes
+        for path, size, _, readable in recipe["sources"]
+        if not readable
+    ]
+    for line in missing[:10]:
+        logger.warning(line)
+    if missing:
+        more = f"… and {len(missing) - 10} more. " if len(missing) > 10 else ""
+        logger.warning("%sWhat cannot do without such a file is rejected, and the other samples run.", more)
 
 
 def store_is_stale(path: str, recipe: Mapping[str, Any]) -> bool:
