@@ -138,7 +138,7 @@ def with_types(config: Mapping[str, Any], entries: Sequence[str] | None) -> dict
 
 
 def nested(entry: str) -> str:
-    """Write `entropy.unit=nat` as Snakemake's `--config` takes it, `entropy={"unit": nat}`; others stay as they are."""
+    """Write `entropy.unit=nat` as Snakemake's `--config` takes it, `entropy={unit: nat}`; others stay as they are."""
     key, equals, value = entry.partition("=")
     first, *others = key.split(".")
     if not equals or not others or not all(re.fullmatch(r"[A-Za-z_][\w-]*", part) for part in (first, *others)):
@@ -152,7 +152,7 @@ def nested(entry: str) -> str:
     if not _reads_as(f"{{key: {text}}}", {"key": content}):
         text = json.dumps(content, default=str)
     for part in reversed(others):
-        text = f'{{"{part}": {text}}}'
+        text = f"{{{part}: {text}}}"
     return f"{first}={text}"
 
 

@@ -102,7 +102,9 @@ def test_what_is_a_config_is_read_whatever_program_wrote_it(config, content):
     assert read_config(config(content)) == {"probabilities": {"members": 5}}
 
 
-KEYS = st.from_regex(r"[a-z][a-z_]{0,8}", fullmatch=True).filter(lambda key: key not in ("y", "n", "no", "on", "yes"))
+KEYS = st.from_regex(r"[a-z][a-z_]{0,8}", fullmatch=True).filter(
+    lambda key: key not in ("no", "on", "yes", "off", "true", "false", "null")
+)
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
@@ -113,8 +115,9 @@ VALUES = st.recursive(
 def test_every_config_that_yaml_writes_is_read_as_yaml_reads_it(tmp_path_factory, content):
     path = tmp_path_factory.getbasetemp() / "written.yaml"
     text = yaml.safe_dump(content, allow_unicode=True)
-    path.write_text(text, encoding="utf-8")
-    assert read_config(path) == content
+    path.write_text(text, encoding="utf-8", newline="")
+    # Not the content itself: PyYAML writes the character NEL so that it reads a blank.
+    assert read_config(path) == yaml.safe_load(text)
 
 
 PIECES = st.sampled_from(

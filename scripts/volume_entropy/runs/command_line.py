@@ -26,7 +26,7 @@ def ease() -> None:
 
 
 def with_dotted_keys(parse_config: Reader) -> Reader:
-    """Wrap Snakemake's `parse_config`: `entropy.unit=nat` is `entropy={"unit": nat}`.
+    """Wrap Snakemake's `parse_config`: `entropy.unit=nat` is `entropy={unit: nat}`.
 
     The entries are changed where they stand, since each job's process is given them once more.
     """
