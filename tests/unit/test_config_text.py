@@ -130,7 +130,7 @@ PIECES = st.sampled_from(
 
 
 @given(st.one_of(st.binary(), st.lists(PIECES, max_size=30).map(lambda parts: "".join(parts).encode())))
-@settings(max_examples=200)
+@settings(max_examples=80)
 def test_whatever_stands_in_the_file_is_loaded_or_refused_in_words(tmp_path_factory, content):
     path = tmp_path_factory.getbasetemp() / "any.yaml"
     path.write_bytes(content)
@@ -148,7 +148,7 @@ SETTINGS = yaml.safe_load(SCHEMA.read_text())["properties"]
 
 
 @given(st.data())
-@settings(max_examples=200)
+@settings(max_examples=80)
 def test_whatever_a_key_is_given_is_loaded_or_refused_in_words(data):
     key = data.draw(st.sampled_from(sorted(SETTINGS)))
     value = data.draw(VALUES)
