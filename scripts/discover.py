@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
 from volume_entropy.config import conversion_settings, load_config, read_preset
+from volume_entropy.config_text import read_config
 from volume_entropy.discovery.enlisting import enlist
 from volume_entropy.discovery.search import discover
 from volume_entropy.errors import ConfigError
@@ -69,8 +69,8 @@ def _visible(text: str) -> str:
 
 def _config(path: Path, preset: str) -> tuple[dict[str, Any], str]:
     """Return the study's config where it uses this preset, else the preset alone; and a remark on which."""
-    given: Any = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
-    uses = isinstance(given, dict) and given.get("preset") == preset
+    given = read_config(path) if path.exists() else {}
+    uses = given.get("preset") == preset
     remark = "" if uses else f"Classes are those of the preset alone. To run, write `preset: {preset}` into {path}.\n"
     schema = CODE / "schemas/config.schema.yaml"
     return load_config(given if uses else {"preset": preset}, schema, CODE / "presets"), remark

@@ -1,24 +1,27 @@
 """The config: checked against its schema, completed with presets and defaults, and cut into what each stage uses."""
 
 import copy
-import json
+import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError
 
 from .errors import ConfigError
 from .labels import resolved_labels
 from .nearest import nearest
+from .paths import snakemake_takes, why_not_local
+from .violations import violations
 
 Config = dict[str, Any]
 
 # Raised by one when a change of the code changes the numbers of a stage: every sample is then stale.
 REVISION = 2
+# Paths of this machine; `~` is filled in. Those of rules are also files that Snakemake knows by name.
+PATHS_OF_RULES = ("samples", "results", "work", "images.table", "model.checkpoints")
+PATH_KEYS = (*PATHS_OF_RULES, "discover.root", "images.folder")
 
 
 def load_config(given: Mapping[str, Any], schema_path: Path, presets: Path) -> Config:
@@ -40,7 +43,7 @@ def load_config(given: Mapping[str, Any], schema_path: Path, presets: Path) -> C
         One message with every problem: the key's path, what was found, what was expected, the nearest known key.
     """
     schema = yaml.safe_load(schema_path.read_text(encoding="utf-8"))
-    problems = list(_problems(given, schema))
+    problems = list(violations(given, schema))
     if problems:
         raise ConfigError(_message("The config cannot be used", problems))
     config = _with_defaults({}, schema)
@@ -49,9 +52,11 @@ def load_config(given: Mapping[str, Any], schema_path: Path, presets: Path) -> C
         _merge(config, preset["config"])
         _merge(config, {"probabilities": {"refuse": preset.get("refuse", [])}})
     _merge(config, given)
-    problems = list(_problems(config, schema)) + list(_contradictions(config))
+    problems = [*violations(config, schema), *_path_problems(config), *_contradictions(config)]
     if problems:
         raise ConfigError(_message("The config cannot be used", problems))
+    for group, key, _ in _paths(config):
+        group[key] = os.path.expanduser(group[key])
     return config
 
 
@@ -100,6 +105,29 @@ def image_settings(config: Config) -> dict[str, Any] | None:
     if images["table"] is None and images["folder"] is None:
         return None
     return {**images, "unit": config["entropy"]["unit"], "sum_tolerance": config["probabilities"]["sum_tolerance"]}
+
+
+def _paths(config: Config) -> Iterator[tuple[Any, Any, str]]:
+    """Yield every path that the config has: the group or list it stands in, its key there, and the name of the key."""
+    for name in PATH_KEYS:
+        *groups, key = name.split(".")
+        group: Any = config
+        for part in groups:
+            group = group[part]
+        if isinstance(group[key], list):
+            yield from ((group[key], number, name) for number in range(len(group[key])))
+        elif group[key] is not None:
+            yield group, key, name
+
+
+def _path_problems(config: Config) -> Iterator[str]:
+    for group, key, name in _paths(config):
+        path = group[key]
+        problem = why_not_local(path, os.curdir)
+        if problem is not None:
+            yield f"{name}: {problem}"
+        elif name in PATHS_OF_RULES and not snakemake_takes(path):
+            yield f"{name}: found {path!r}, expected a path without braces or <…>, which Snakemake would fill in"
 
 
 def _contradictions(config: Config) -> Iterator[str]:
@@ -185,56 +213,6 @@ def _contradictions_of_model(config: Config) -> Iterator[str]:
     single = [method for method in model["methods"] if method != "ensemble"]
     if len(model["checkpoints"]) > 1 and single:
         yield f"model.checkpoints: {single[0]} takes one, found {len(model['checkpoints'])}; several are an ensemble"
-
-
-def _problems(config: Any, schema: Mapping[str, Any]) -> Iterator[str]:
-    """One line a violation of the schema, in the order of the keys."""
-    for error in sorted(Draft202012Validator(schema).iter_errors(config), key=lambda error: list(map(str, error.path))):
-        yield from _describe(error)
-
-
-def _describe(error: ValidationError) -> Iterator[str]:
-    """A violation in plain words: path, what was found, what was expected."""
-    path = ".".join(str(part) for part in error.absolute_path)
-    # The library types these as anything or unset; a violation of our schema has them all.
-    schema: Any = error.schema
-    found: Any = error.instance
-    if error.validator == "additionalProperties":
-        known = list(schema["properties"])
-        for key in found:
-            if key not in known:
-                where = f"{path}.{key}" if path else str(key)
-                yield f"{where}: unknown key{nearest(str(key), known)}"
-        return
-    text = json.dumps(found, default=str, ensure_ascii=False)
-    yield f"{path or 'config'}: found {text}, expected {_expectation(error, schema)}"
-
-
-def _expectation(error: ValidationError, schema: Mapping[str, Any]) -> str:
-    """What the schema wants at this place."""
-    limit: Any = error.validator_value
-    match error.validator:
-        case "type":
-            return " or ".join(_type_word(kind) for kind in ([limit] if isinstance(limit, str) else limit))
-        case "enum":
-            return "one of " + ", ".join(map(str, limit)) + nearest(str(error.instance), list(map(str, limit)))
-        case "anyOf":
-            return str(schema.get("description", "another value"))
-    plain = {
-        "minimum": f"at least {limit}",
-        "maximum": f"at most {limit}",
-        "exclusiveMinimum": f"more than {limit}",
-        "minItems": f"a list of at least {limit}",
-        "maxItems": f"a list of at most {limit}",
-        "minLength": "a text that is not empty",
-        "uniqueItems": "a list in which nothing stands twice",
-    }
-    return plain.get(str(error.validator), error.message)
-
-
-def _type_word(kind: str) -> str:
-    words = {"null": "null", "array": "a list", "object": "a group of keys", "boolean": "true or false"}
-    return words.get(kind, f"a {kind}" if kind != "integer" else "a whole number")
 
 
 def _message(title: str, problems: list[str]) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 CODES: dict[str, str] = {
-    "file_missing": "A source file does not exist, is a dangling link, or is a directory.",
+    "file_missing": "A source file does not exist, or is a dangling link, a directory, a pipe or a socket.",
     "file_unreadable": "A source file exists, but its permissions or the file system do not let it be read.",
     "not_this_format": "The content is not what the file's name promises (not gzip, not NIfTI, empty, plain text).",
     "file_truncated": "The file ends before its header says it does.",

@@ -13,6 +13,8 @@ from typing import Any
 
 from .errors import ConfigError
 from .files import fingerprint
+from .nearest import nearest
+from .paths import snakemake_takes
 from .samples import Sample, read_samples
 
 # Raised by one when a change of the code changes what networks are trained to, or predict.
@@ -193,7 +195,7 @@ class Model:
             yield f"the samples table has a column {METHOD_COLUMN!r}, which several methods add; rename it"
         compared = self.settings["compare"]
         if compared is not None and compared not in {*columns, METHOD_COLUMN}:
-            yield f"model.compare: the samples table has no column {compared!r}"
+            yield f"model.compare: the samples table has no column {compared!r}{nearest(compared, sorted(columns))}"
         if not self.cohort:
             yield "no sample is left to predict; only rows of other splits than `train` are"
 
@@ -207,11 +209,11 @@ class Model:
             for image, reference in pairs:
                 if not reference:
                     yield f"{image} is of the split {split} and has no reference"
-                yield from (
-                    f"{path} is of the split {split} and does not exist"
-                    for path in (image, reference)
-                    if path and not Path(path).exists()
-                )
+                for path in filter(None, (image, reference)):
+                    if not Path(path).exists():
+                        yield f"{path} is of the split {split} and does not exist"
+                    elif not snakemake_takes(path):
+                        yield f"{path} is of the split {split} and has braces or <…> in its name; rename it"
 
 
 def read_cohort(path: Path, settings: Mapping[str, Any]) -> dict[str, Sample]:

@@ -4,20 +4,20 @@ import hashlib
 import json
 import os
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from .errors import ConfigError
+from .column_names import OURS, PATH_COLUMNS, mistaken_for_metadata
 from .files import fingerprint
+from .nearest import nearest
+from .paths import local_path, why_not_local
 from .presets import companions
+from .samples_table import Table, lines_of, read_table, refuse
 from .sidecars import listed_labels
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-PATH_COLUMNS = ("probabilities", "image", "mask", "reference", "atlas")
 # What a sample has only where its row has it, so that the recipes of the others do not change.
 OPTIONAL_COLUMNS = ("atlas",)
 # Folders of the whole study beside those of its samples, below the config's `results` and `work`.
@@ -62,17 +62,15 @@ def read_samples(path: Path, *, predicted: bool = False) -> dict[str, Sample]:
     ConfigError
         The file cannot be read as a tab-separated table with the required columns.
     """
-    table = _read_table(path, predicted)
-    base = Path(os.path.abspath(path)).parent
-    paths: dict[str, list[str | None]] = {}
-    for column in PATH_COLUMNS:
-        cells = table[column].tolist() if column in table else [""] * len(table)
-        paths[column] = [os.path.normpath(base / cell) if cell else None for cell in cells]
-    extra = [column for column in table.columns if column not in ("sample", *PATH_COLUMNS)]
-    rows = zip(table["sample"].tolist(), table[extra].to_dict("records"), *paths.values(), strict=True)
+    table = read_table(path, _required(predicted))
+    base = os.path.dirname(os.path.abspath(path))
+    paths = [[local_path(cell, base) if cell else None for cell in table.column(column)] for column in PATH_COLUMNS]
+    extra = {name: cells for name, cells in table.cells.items() if name not in OURS}
+    metadata = (dict(zip(extra, row, strict=True)) for row in zip(*extra.values(), strict=True))
+    rows = zip(table.column("sample"), metadata if extra else ({} for _ in table.lines), *paths, strict=True)
     return {
-        name: Sample(name, probabilities or "", image, mask, reference, metadata, atlas)
-        for name, metadata, probabilities, image, mask, reference, atlas in rows
+        name: Sample(name, probabilities or "", image, mask, reference, own, atlas)
+        for name, own, probabilities, image, mask, reference, atlas in rows
     }
 
 
@@ -107,19 +105,14 @@ def check_samples(
     import yaml
 
     schema = yaml.safe_load(schema_path.read_text(encoding="utf-8"))
-    table = _read_table(path, predicted)
-    if predicted:
-        # What `model` itself needs is checked by it; a column that it adds can be the group.
-        table = table.assign(probabilities="made by a network")
-        if group == "method":
-            group = None
-    problems = [*_id_problems(table, schema["properties"]["sample"]), *_pattern_problems(table, settings)]
-    problems += _column_problems(table)
-    problems += _reference_problems(table, settings)
-    if group is not None and group not in table.columns:
-        problems.append(f"column {group!r}, which `group` names, is not in the table")
-    if problems:
-        raise ConfigError(f"The samples table {path} cannot be used:\n" + "\n".join(f"  {line}" for line in problems))
+    table = read_table(path, _required(predicted))
+    problems = [*_id_problems(table, schema["properties"]["sample"]), *_path_problems(table)]
+    if not predicted:
+        # What `model` itself needs is checked by it.
+        problems += _pattern_problems(table, settings)
+    problems += [*_column_problems(table), *_placeholder_problems(table), *_reference_problems(table, settings)]
+    problems += _group_problems(table, group, predicted)
+    refuse(path, problems)
 
 
 def probability_files(sample: Sample, settings: Mapping[str, Any]) -> list[tuple[str | None, list[str]]]:
@@ -191,69 +184,68 @@ def _fill(pattern: str, member: str | None, token: str | None) -> str:
     return _PLACEHOLDER.sub(lambda match: values.get(match[1]) or match[0], pattern)
 
 
-def _read_table(path: Path, predicted: bool = False) -> "pd.DataFrame":
-    import pandas as pd
-
-    try:
-        # Every cell is text: 001, NA and 1e5 are ids like any other. No quoting: a quote is a character of a path.
-        table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, quoting=3, encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise ConfigError(f"The samples table {path} does not exist; the config's `samples` names it.") from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, OSError) as error:
-        raise ConfigError(f"The samples table {path} cannot be read as tab-separated text: {error}") from None
-    missing = [
-        column for column in ("sample", "image" if predicted else "probabilities") if column not in table.columns
-    ]
-    if missing:
-        raise ConfigError(
-            f"The samples table {path} has no column {' and no column '.join(missing)}; found "
-            f"{', '.join(map(repr, table.columns))}. Columns are separated by tabs."
-        )
-    return table.fillna("")
+def _required(predicted: bool) -> tuple[str, str]:
+    return ("sample", "image" if predicted else "probabilities")
 
 
-def _id_problems(table: "pd.DataFrame", rule: Mapping[str, Any]) -> Iterator[str]:
-    ids = table["sample"]
-    bad = ~ids.str.fullmatch(rule["pattern"].strip("^$")) | (ids.str.len() > rule["maxLength"])
-    for row, name in ids[bad].items():
-        yield f"line {int(str(row)) + 2}: sample {name!r} is no id; use only A-Z a-z 0-9 _ and -"
-    folded = ids.str.casefold()
-    for row, name in ids[folded.isin(STUDY_FOLDERS)].items():
-        yield (
-            f"line {int(str(row)) + 2}: sample {name!r} has the name of a folder of the whole study (one of "
-            f"{', '.join(STUDY_FOLDERS)}); rename it, to 'sub-{name}' say"
-        )
-    for _, same in ids[folded.duplicated(keep=False)].groupby(folded):
-        lines = ", ".join(str(row + 2) for row in same.index)
-        kind = "stands twice" if same.nunique() == 1 else "differ only in case: some file systems make them one"
-        yield f"lines {lines}: {' and '.join(sorted(set(same)))} {kind}"
-
-
-def _pattern_problems(table: "pd.DataFrame", settings: Mapping[str, Any]) -> Iterator[str]:
-    for row, name in table["sample"][table["probabilities"] == ""].items():
-        yield f"line {int(str(row)) + 2}: sample {name!r} has no probabilities"
-    if settings["members"] is None:
-        for row, name in table["sample"][table["probabilities"].str.contains("{member}", regex=False)].items():
+def _id_problems(table: Table, rule: Mapping[str, Any]) -> Iterator[str]:
+    if not table.lines:
+        yield f"there is no sample: no row below line {table.header_line}"
+    same: dict[str, list[tuple[int, str]]] = defaultdict(list)
+    for line, name in zip(table.lines, table.column("sample"), strict=True):
+        same[name.casefold()].append((line, name))
+        if not re.fullmatch(rule["pattern"], name) or len(name) > rule["maxLength"]:
+            yield f"line {line}: sample {name!r} is no id; use only A-Z a-z 0-9 _ and -"
+        elif name.casefold() in STUDY_FOLDERS:
             yield (
-                f"line {int(str(row)) + 2}: the pattern of {name} has {{member}}, but probabilities.members is null; "
+                f"line {line}: sample {name!r} has the name of a folder of the whole study (one of "
+                f"{', '.join(STUDY_FOLDERS)}); rename it, to 'sub-{name}' say"
+            )
+    for found in same.values():
+        names = sorted({name for _, name in found})
+        if len(found) > 1:
+            kind = "stands twice" if len(names) == 1 else "differ only in case: some file systems make them one"
+            yield f"{lines_of([line for line, _ in found])}: {' and '.join(names)} {kind}"
+
+
+def _path_problems(table: Table) -> Iterator[str]:
+    """Cells that are no path of this machine."""
+    base = os.path.dirname(os.path.abspath(table.path))
+    for column in PATH_COLUMNS:
+        for line, cell in table.located(column):
+            problem = why_not_local(cell, base)
+            if problem is not None:
+                yield f"line {line}, column {column}: {problem}"
+
+
+def _pattern_problems(table: Table, settings: Mapping[str, Any]) -> Iterator[str]:
+    rows = zip(table.lines, table.column("sample"), table.column("probabilities"), strict=True)
+    for line, name, pattern in rows:
+        if not pattern:
+            yield f"line {line}: sample {name!r} has no probabilities"
+        elif settings["members"] is None and "{member}" in pattern:
+            yield (
+                f"line {line}: the pattern of {name} has {{member}}, but probabilities.members is null; "
                 "give a count or a list of tokens"
             )
+
+
+def _placeholder_problems(table: Table) -> Iterator[str]:
     for column in PATH_COLUMNS:
-        if column not in table.columns:
-            continue
         allowed = {"class", "member"} if column == "probabilities" else set()
-        for row, cell in table[column][table[column].str.contains("{", regex=False)].items():
-            unknown = [name for name in _PLACEHOLDER.findall(cell) if name in ("class", "member", "sample", "subject")]
-            for name in sorted(set(unknown) - allowed):
-                yield f"line {int(str(row)) + 2}: {{{name}}} is not filled in column {column}"
+        for line, cell in table.located(column):
+            for name in sorted({"class", "member", "sample", "subject"}.intersection(_PLACEHOLDER.findall(cell))):
+                if name not in allowed:
+                    yield f"line {line}: {{{name}}} is not filled in column {column}"
 
 
-def _reference_problems(table: "pd.DataFrame", settings: Mapping[str, Any]) -> Iterator[str]:
+def _reference_problems(table: Table, settings: Mapping[str, Any]) -> Iterator[str]:
     """Regions may overlap, so that nobody can guess which labels each of them is made of."""
     reference = settings.get("reference")
-    if reference is None or reference["labels"] is not None or "reference" not in table.columns:
+    if reference is None or reference["labels"] is not None:
         return
-    named = table["sample"][table["reference"] != ""].tolist()
+    rows = zip(table.column("sample"), table.column("reference"), strict=True)
+    named = [sample for sample, cell in rows if cell]
     if named:
         yield (
             f"{len(named)} samples have a reference ({', '.join(named[:3])}{', …' if len(named) > 3 else ''}), but "
@@ -261,13 +253,33 @@ def _reference_problems(table: "pd.DataFrame", settings: Mapping[str, Any]) -> I
         )
 
 
-def _column_problems(table: "pd.DataFrame") -> Iterator[str]:
+def _column_problems(table: Table) -> Iterator[str]:
     from .columns import reserved_columns
 
-    for column in table.columns:
-        if column in ("sample", *PATH_COLUMNS):
-            continue
-        if column in reserved_columns() or column == "":
+    for column in table.cells:
+        if column not in OURS and column in reserved_columns():
             yield f"column {column!r} has the name of one of the columns of subjects.csv; rename it"
-        if re.fullmatch(r".*\.\d+", column) and column.rsplit(".", 1)[0] in table.columns:
-            yield f"column {column.rsplit('.', 1)[0]!r} stands twice"
+    yield from mistaken_columns(table)
+
+
+def mistaken_columns(table: Table) -> Iterator[str]:
+    """Yield what is wrong with columns of paths that are metadata only because of their names."""
+    base = os.path.dirname(os.path.abspath(table.path))
+    for column, ours in mistaken_for_metadata(table.cells, base):
+        yield (
+            f"line {table.header_line}: column {column!r} holds paths and is not read; did you mean {ours!r}? If it is "
+            "metadata, give it a name that is not so near"
+        )
+
+
+def _group_problems(table: Table, group: str | None, predicted: bool) -> Iterator[str]:
+    """`group` must name a column of metadata; where networks predict, there is also the one that says by which."""
+    metadata = [column for column in table.cells if column not in OURS]
+    if group is None or group in metadata or (predicted and group == "method"):
+        return
+    if group in OURS:
+        yield f"`group` names the column {group!r}; expected one of metadata{nearest(group, metadata)}"
+    else:
+        same = [column for column in metadata if column.casefold() == group.strip().casefold()]
+        hint = f"; did you mean {same[0]}?" if same else nearest(group, metadata)
+        yield f"column {group!r}, which `group` names, is not in the table{hint}"

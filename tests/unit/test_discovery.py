@@ -197,6 +197,42 @@ def test_a_file_that_is_no_table_is_not_overwritten(tmp_path, text):
     assert table.read_text() == text
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sample\tprobabilities\tMask\na\tp.nii\tm.nii\n",
+        "Sample\tprobabilities\na\tp.nii\n",
+        "sample\tprobabilities\tage\na\tp.nii\n",
+        "sample\tprobabilities\tbrain_msk\na\tp.nii\tdata\n",
+    ],
+)
+def test_a_table_that_a_run_refuses_is_not_extended(tmp_path, text):
+    fast(tmp_path / "data"), (tmp_path / "m.nii").touch()
+    table = tmp_path / "samples.tsv"
+    table.write_text(text.replace("\tdata", "\tm.nii"))
+    before = table.read_text()
+    with pytest.raises(ConfigError, match="line"):
+        enlist(found_in(tmp_path / "data").samples, table)
+    assert table.read_text() == before
+
+
+def test_a_table_of_a_spreadsheet_is_known_by_what_its_cells_say(tmp_path):
+    fast(tmp_path / "data"), fast(tmp_path / "data", "b")
+    table = tmp_path / "samples.tsv"
+    rows = '\n"sample"\tprobabilities\t"remark, long"\n T1 \t"data/T1_pve_{class}.nii.gz" \tn/a\n'
+    table.write_text(rows)
+    result, samples = enlisted(tmp_path / "data", table=table)
+    assert list(samples) == ["T1", "b"] and len(result.known) == 1
+    assert table.read_text().startswith(rows.strip("\n"))
+
+
+@pytest.mark.parametrize("name", ["~", "~root", " lead", "'q'", '"q"', "$HOME"])
+def test_a_path_is_written_so_that_it_is_read_back(tmp_path, name):
+    fast(tmp_path / name)
+    _, samples = enlisted(tmp_path, table=tmp_path / "samples.tsv")
+    assert [sample.probabilities for sample in samples.values()] == [f"{tmp_path}/{name}/T1_pve_{{class}}.nii.gz"]
+
+
 def test_a_table_from_another_system_is_extended(tmp_path):
     fast(tmp_path / "data")
     table = tmp_path / "samples.tsv"

@@ -146,7 +146,7 @@ def test_a_file_without_permission_is_rejected_but_a_failing_disk_is_not(
     path = write_nifti(tmp_path / "p.nii", softmax_field())
 
     def fails_with(number: int) -> None:
-        def refuse(*_: object) -> None:
+        def refuse(*_: object, **__: object) -> None:
             raise OSError(number, "cannot")
 
         monkeypatch.setattr("volume_entropy.readers.sources.open", refuse, raising=False)

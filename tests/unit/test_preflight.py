@@ -91,6 +91,17 @@ def test_a_lost_source_of_a_rejected_or_new_sample_does_not(results):
     assert check(results, made("a", readable=False), made("b", readable=False)) == set()
 
 
+def test_every_source_that_is_not_there_is_named_before_any_job(results, caplog):
+    check(results, made("a"), made("b", readable=False), made("c"))
+    assert "b: /data/b.nii does not exist" in caplog.text and "the other samples run" in caplog.text
+    assert "/data/a.nii" not in caplog.text and "/data/c.nii" not in caplog.text
+    caplog.clear()
+    check(results, made("a"))
+    assert not caplog.records
+    check(results, *(made(f"s{number}", readable=False) for number in range(25)))
+    assert caplog.text.count("does not exist") == 10 and "… and 15 more" in caplog.text
+
+
 def test_tables_of_another_cohort_are_made_again(results):
     results("a")
     for table, names in zip(results.tables, (["a", "b"], []), strict=True):

@@ -128,6 +128,64 @@ def test_the_group_must_be_a_column(table):
     assert "'site'" in refused(table("sample\tprobabilities", "a\tp"), group="site")
 
 
+@pytest.mark.parametrize(
+    ("group", "meant"), [("Site", "site"), ("site ", "site"), ("sites", "site"), ("Scaner", "scanner")]
+)
+def test_a_group_that_is_nearly_a_column_names_it(table, group, meant):
+    path = table("sample\tprobabilities\tsite\tscanner", "a\tp\tA\tX")
+    check_samples(path, SCHEMA, SETTINGS, "site")
+    assert f"column {group!r}, which `group` names, is not in the table; did you mean {meant}?" in refused(path, group)
+
+
+@pytest.mark.parametrize("group", ["mask", "sample", "probabilities"])
+def test_a_group_is_a_column_of_metadata(table, group):
+    path = table("sample\tprobabilities\tmask\tsite", "a\tp\tm\tA")
+    assert f"`group` names the column {group!r}; expected one of metadata" in refused(path, group)
+
+
+def test_lines_are_those_of_an_editor_where_blank_ones_stand_between(table):
+    message = refused(
+        table("", "sample\tprobabilities\tmask", "", "\t\t", "../x\tp\t", "b\t\t{class}.nii", "", "b\tp\ts3://m")
+    )
+    assert "line 5: sample '../x'" in message
+    assert "line 6: sample 'b' has no probabilities" in message
+    assert "line 6: {class} is not filled in column mask" in message
+    assert "lines 6, 8: b stands twice" in message
+    assert "line 8, column mask: found 's3://m'; nothing is read from s3://. Download it" in message
+
+
+def test_a_table_without_a_row_is_refused(table):
+    assert "no row below line 1" in refused(table("sample\tprobabilities"))
+
+
+@pytest.mark.parametrize("column", ["probabilities", "image", "mask", "reference", "atlas"])
+@pytest.mark.parametrize(
+    ("cell", "words"),
+    [
+        ("s3://bucket/x.nii", "nothing is read from s3://"),
+        ("HTTPS://host/x.nii.gz", "nothing is read from https://"),
+        ("gs://b/x_{class}.nii", "nothing is read from gs://"),
+        ("file:///data/x.nii", "write the path without file://, as /data/x.nii"),
+        ("~no-such-user/x.nii", "no user 'no-such-user' is known"),
+        ("$HOME/x.nii", "variables of a shell are not filled in"),
+        ("${DATA}/x.nii", "variables of a shell are not filled in"),
+        ("C:\\data\\x.nii", "a path of Windows"),
+    ],
+)
+def test_what_leads_nowhere_on_this_machine_is_refused_in_every_column(table, column, cell, words):
+    columns = dict.fromkeys(["sample", "probabilities", column], "a") | {column: cell}
+    message = refused(table("\t".join(columns), "\t".join(columns.values())))
+    assert f"line 2, column {column}: found" in message and words in message
+
+
+def test_what_only_looks_like_it_is_a_path(table, tmp_path):
+    for name in ("$HOME.nii", "~x.nii", "C:\\x.nii", "a:b.nii", "$(x).nii"):
+        (tmp_path / name).touch()
+        path = table("sample\tprobabilities", f"a\t{name}")
+        check_samples(path, SCHEMA, SETTINGS)
+        assert read_samples(path)["a"].probabilities == f"{tmp_path}/{name}"
+
+
 def test_a_table_that_is_none_is_refused(table, tmp_path):
     assert "no column probabilities" in refused(table("sample,probabilities", "a,p"))
     assert "does not exist" in refused(tmp_path / "absent.tsv")

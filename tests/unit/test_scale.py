@@ -68,9 +68,9 @@ def test_another_major_version_of_snakemake_runs_without(monkeypatch):
 
 
 def test_what_this_snakemake_does_not_have_is_no_error():
-    scale._wrap("snakemake.no_such_module:Class", "method", pytest.fail)
-    scale._wrap("snakemake.dag:NoSuchClass", "method", pytest.fail)
-    scale._wrap("snakemake.dag", "no_such_function", pytest.fail)
+    scale.wrap("snakemake.no_such_module:Class", "method", pytest.fail)
+    scale.wrap("snakemake.dag:NoSuchClass", "method", pytest.fail)
+    scale.wrap("snakemake.dag", "no_such_function", pytest.fail)
 
 
 def test_parameters_of_functions_are_those_that_snakemake_finds():

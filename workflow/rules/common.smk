@@ -8,11 +8,7 @@ from functools import cache
 from math import ceil, prod
 from pathlib import Path
 
-from snakemake.exceptions import WorkflowError
 from snakemake_interface_executor_plugins.registry import ExecutorPluginRegistry
-
-CODE = Path(workflow.basedir)
-sys.path.insert(0, str(CODE / "scripts"))
 
 from volume_entropy import __version__ as VERSION
 from volume_entropy import config as settings_of
@@ -23,6 +19,7 @@ from volume_entropy import memory as memory_of
 from volume_entropy.model_recipes import Model
 from volume_entropy.parts import parts_gone
 from volume_entropy.report.page import files_of_page
+from volume_entropy.paths import snakemake_takes
 from volume_entropy.samples import (
     check_samples,
     metadata_digest,
@@ -48,7 +45,9 @@ DISCOVERING = asked_for("discover")
 
 try:
     CONFIG = settings_of.load_config(
-        config, CODE / "workflow/schemas/config.schema.yaml", CODE / "workflow/presets"
+        config_text.with_types(config, workflow.config_settings.config_args),
+        CODE / "workflow/schemas/config.schema.yaml",
+        CODE / "workflow/presets",
     )
     CONVERSION = settings_of.conversion_settings(CONFIG)
     ENTROPY = settings_of.entropy_settings(CONFIG)
@@ -103,12 +102,8 @@ REFERENCED = [name for name, sample in SAMPLES.items() if sample.reference is no
 RESULTS, WORK = CONFIG["results"], CONFIG["work"]
 FIGURE_FORMAT = CONFIG["figures"]["format"]
 # Scripts take these from the config, since none changes a number: params would make every sample stale.
-config["storage"], config["results"], config["dask"], config["model"] = (
-    CONFIG["storage"],
-    RESULTS,
-    CONFIG["dask"],
-    CONFIG["model"],
-)
+for key in ("storage", "results", "dask", "model"):
+    config[key] = CONFIG[key]
 
 
 # Not a list of all ids: at 10 000 samples the regular expression costs more than the jobs.
@@ -159,8 +154,8 @@ def existing_sources(wildcards):
     """Sources that can be read; a missing one is no DAG input, its sample is rejected and the others run.
 
     The fingerprint in the params tells a change in either direction, so their times do not count (ancient). One with a
-    time in the future is left out: Snakemake refuses an output that is older than any input. So is one with a brace,
-    which Snakemake would fill in as a wildcard and has no way to escape.
+    time in the future is left out: Snakemake refuses an output that is older than any input. So is one with `{x}` or
+    `<x>` in it, which Snakemake would fill in and has no way to escape.
     """
     wanted = conversion_recipe(wildcards.sample)
     if workflow.is_main_process and preflight.store_is_stale(
@@ -171,7 +166,7 @@ def existing_sources(wildcards):
     return [
         ancient(path)
         for path, _, mtime, readable in wanted["sources"]
-        if readable and mtime <= now and "{" not in path
+        if readable and mtime <= now and snakemake_takes(path)
     ]
 
 

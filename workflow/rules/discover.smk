@@ -1,5 +1,5 @@
 # A producer's output → rows of the samples table:
-#   snakemake --cores 1 discover --config preset=fmriprep 'discover={"root": "derivatives/fmriprep"}'
+#   snakemake --cores 1 discover --config preset=fmriprep discover.root=derivatives/fmriprep
 # It has no output, so that it looks again on every call, and nothing asks for it but its name.
 rule discover:
     log:

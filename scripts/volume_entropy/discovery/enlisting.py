@@ -8,8 +8,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..errors import ConfigError
 from ..files import write_text
+from ..paths import local_path
+from ..samples import mistaken_columns
+from ..samples_table import cleaned, column_name, read_table, refuse
+from ..texts import read_text
 from .search import ABSENT, Found, writable
 
 COLUMNS = ("sample", "probabilities", "image", "mask")
@@ -20,46 +23,45 @@ _FOLDERS = 4
 
 @dataclass
 class Table:
-    """A samples table as text: its rows keep their order, their columns and every character."""
+    """A samples table that grows: its rows keep their order, their columns and every character.
+
+    Attributes
+    ----------
+    header
+        The names of the columns as they stand in the file.
+    rows
+        The cells as they stand in the file.
+    names
+        The names of the columns as they are read.
+    """
 
     header: list[str]
     rows: list[list[str]]
+    names: list[str]
 
     @classmethod
     def read(cls, path: Path) -> "Table":
-        """Read a table; one that does not exist yet has the columns that discovery fills, and no row."""
-        try:
-            text = path.read_text(encoding="utf-8-sig")
-        except FileNotFoundError:
-            return cls(list(COLUMNS), [])
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"The samples table {path} cannot be read: {error}") from None
-        lines = [line for line in text.replace("\r\n", "\n").split("\n") if line]
-        if not lines:
-            return cls(list(COLUMNS), [])
-        header, *rows = (line.split("\t") for line in lines)
-        if not {"sample", "probabilities"} <= set(header):
-            raise ConfigError(
-                f"The samples table {path} has no columns sample and probabilities; found {', '.join(header)}. "
-                "Nothing was written."
-            )
-        for number, row in enumerate(rows, start=2):
-            if len(row) > len(header):
-                raise ConfigError(f"{path}, line {number}: found {len(row)} cells, expected {len(header)}")
-        return cls(header, [row + [""] * (len(header) - len(row)) for row in rows])
+        """Read a table; one that does not exist yet, or is empty, has the columns that discovery fills, and no row."""
+        if not path.exists() or not read_text(path, "The samples table").strip():
+            return cls(list(COLUMNS), [], list(COLUMNS))
+        table = read_table(path, COLUMNS[:2])
+        refuse(path, [*mistaken_columns(table)])
+        header, *rows = table.raw
+        return cls(header, rows, [column_name(name) for name in header])
 
     def column(self, name: str) -> list[str]:
-        """Return the cells of a column."""
-        index = self.header.index(name)
-        return [row[index] for row in self.rows]
+        """Return what the cells of a column say."""
+        index = self.names.index(name)
+        return [cleaned(row[index], name) for row in self.rows]
 
     def append(self, cells: dict[str, str]) -> None:
         """Add a row; a column that the table does not have is added if its cell is not empty."""
         for name, cell in cells.items():
-            if cell and name not in self.header:
+            if cell and name not in self.names:
                 self.header.append(name)
+                self.names.append(name)
                 self.rows = [[*row, ""] for row in self.rows]
-        self.rows.append([cells.get(name, "") for name in self.header])
+        self.rows.append([cells.get(name, "") for name in self.names])
 
     def text(self) -> str:
         """Return the table as it is written."""
@@ -88,7 +90,7 @@ def enlist(found: Sequence[Found], table_path: Path, *, dry_run: bool = False) -
     """
     table = Table.read(table_path)
     base = os.path.dirname(os.path.abspath(table_path))
-    present = {os.path.normpath(os.path.join(base, cell)) for cell in table.column("probabilities")}
+    present = {local_path(cell, base) for cell in table.column("probabilities") if cell}
     result = Enlisted(known=[sample.probabilities for sample in found if sample.probabilities in present])
     new = [sample for sample in found if sample.probabilities not in present]
     ids = assign_ids(new, found, table.column("sample"), result.left_out)
@@ -189,7 +191,13 @@ def _plain(text: str) -> str:
 
 
 def _relative(path: str, base: str) -> str:
-    """Make a path relative to `base` if it lies below it."""
+    """Make a path relative to `base` if it lies below it; it reads back as the same path, or is left out."""
     if not path or not writable(path):
         return ""
-    return os.path.relpath(path, base) if path.startswith(base.rstrip(os.sep) + os.sep) else path
+    below = path.startswith(base.rstrip(os.sep) + os.sep)
+    cell = os.path.relpath(path, base) if below else path
+    # A file whose name begins like a home, with a quote or with a blank.
+    for spelling in (cell, os.path.join(os.curdir, cell)):
+        if local_path(cleaned(spelling, "probabilities"), base) == path:
+            return spelling
+    return ""

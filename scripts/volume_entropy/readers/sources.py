@@ -2,6 +2,7 @@
 
 import errno
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from gzip import BadGzipFile
@@ -170,7 +171,12 @@ def open_binary(path: str) -> BinaryIO:
         `file_missing` or `file_unreadable`.
     """
     try:
-        return open(path, "rb")
+        # A pipe would be waited for; its opening, and that of a file, ends at once so.
+        file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))  # noqa: SIM115
+        if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            return file
+        file.close()
+        raise OSError(errno.ENXIO, "no file")
     except OSError as error:
         code = _OPEN_ERRORS.get(error.errno or 0)
         if code is None:
@@ -179,6 +185,8 @@ def open_binary(path: str) -> BinaryIO:
             message = f"{path} cannot be read: {error.strerror}"
             raise DataError(code, message, "Give read permission to the account that runs the workflow.") from None
         found = "a directory" if os.path.isdir(path) else "a dangling link" if os.path.islink(path) else "no such file"
+        if error.errno == errno.ENXIO:
+            found = "a pipe, a socket or a device"
         raise DataError(
             code,
             f"{path} cannot be read: found {found}, expected a file",
@@ -191,6 +199,7 @@ _OPEN_ERRORS = {
     errno.ENOTDIR: "file_missing",
     errno.EISDIR: "file_missing",
     errno.ELOOP: "file_missing",
+    errno.ENXIO: "file_missing",
     errno.ENAMETOOLONG: "file_missing",
     errno.EACCES: "file_unreadable",
     errno.EPERM: "file_unreadable",

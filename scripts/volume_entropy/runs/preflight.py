@@ -89,6 +89,7 @@ def check(
             + "\n".join(f"  {line}" for line in lost[:20])
             + (f"\n  … and {len(lost) - 20} more" if len(lost) > 20 else "")
         )
+    _tell_missing(recipes.values())
     stale = {}
     for path, recipe in recipes.items():
         summary, missing = found[path]
@@ -108,6 +109,21 @@ def lacks_files(folder: str, names: Iterable[str]) -> bool:
         return not set(names) <= set(os.listdir(folder))
     except FileNotFoundError:
         return False
+
+
+def _tell_missing(recipes: Iterable[Mapping[str, Any]]) -> None:
+    """Name the sources that are not there, in a dry run as well: their samples are rejected only hours later."""
+    missing = [
+        f"{recipe['sample']}: {path} {'cannot be read' if size is not None else 'does not exist'}"
+        for recipe in recipes
+        for path, size, _, readable in recipe["sources"]
+        if not readable
+    ]
+    for line in missing[:10]:
+        logger.warning(line)
+    if missing:
+        more = f"… and {len(missing) - 10} more. " if len(missing) > 10 else ""
+        logger.warning("%sWhat cannot do without such a file is rejected, and the other samples run.", more)
 
 
 def store_is_stale(path: str, recipe: Mapping[str, Any]) -> bool:

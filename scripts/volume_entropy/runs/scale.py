@@ -22,19 +22,19 @@ def ease() -> None:
     if not version("snakemake").startswith("9."):
         return
     # The path of a rule's script is taken apart for each job, a tenth; and the script is read for each job, 3 s.
-    _wrap("snakemake.sourcecache", "parse_uri", cache)
-    _wrap("snakemake.dag:ScriptProcessor", "process_job", once_a_rule)
+    wrap("snakemake.sourcecache", "parse_uri", cache)
+    wrap("snakemake.dag:ScriptProcessor", "process_job", once_a_rule)
     # The parameters of functions in the rules are found out fifteen times for each job, 4 s.
-    _wrap("snakemake.common", "get_function_params", lru_cache(1024))
-    _wrap("snakemake.rules", "get_function_params", lru_cache(1024))
+    wrap("snakemake.common", "get_function_params", lru_cache(1024))
+    wrap("snakemake.rules", "get_function_params", lru_cache(1024))
     # Each input of a job is looked for among the outputs of every job that it depends on, in case it is a pipe: half a
     # minute for the tables and the final rule.
-    _wrap("snakemake.jobs:Job", "is_pipe_or_service_input", unless_no_pipes)
+    wrap("snakemake.jobs:Job", "is_pipe_or_service_input", unless_no_pipes)
     # At each choice of a job all jobs that remain are listed, 10 ms, which the greedy scheduler has no use for.
-    _wrap("snakemake.scheduling.job_scheduler:JobScheduler", "remaining_jobs", _WhenAsked)
+    wrap("snakemake.scheduling.job_scheduler:JobScheduler", "remaining_jobs", _WhenAsked)
 
 
-def _wrap(owner: str, name: str, wrapper: Callable[[Any], Any]) -> None:
+def wrap(owner: str, name: str, wrapper: Callable[[Any], Any]) -> None:
     """Put a wrapper in the place of what it wraps, once, if that exists."""
     try:
         found = resolve_name(owner)
