@@ -43,6 +43,7 @@ class QC:
         segmentation=None,
         classes=CLASSES,
         unit_mm=1.0,
+        axes=None,
         **summary,
     ):
         self.folder = folder
@@ -63,7 +64,7 @@ class QC:
         }  # fmt: skip
         attributes = {
             "classes": list(classes), "kind": kind, "unit": unit, "affine": affine.tolist(), "geometry": geometry,
-            "recipe": {"settings": {"background_class": "background"}},
+            "recipe": {"settings": {"background_class": "background", "axes": axes}},
         }  # fmt: skip
         layout = choose_layout(shape, len(classes), 4, chunk)
         n_regions = len(classes) if kind == "regions" else 0

@@ -11,6 +11,7 @@ import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
+from .declared_axes import contradictions_of_axes
 from .errors import ConfigError
 from .labels import resolved_labels
 from .nearest import nearest
@@ -123,6 +124,7 @@ def _contradictions(config: Config) -> Iterator[str]:
             )
         if probabilities["kind"] == "regions":
             yield "probabilities.background: regions have no background class; expected `given`"
+    yield from contradictions_of_axes(probabilities)
     for number, rule in enumerate(probabilities["refuse"]):
         try:
             re.compile(rule["pattern"])
@@ -217,7 +219,10 @@ def _expectation(error: ValidationError, schema: Mapping[str, Any]) -> str:
         case "type":
             return " or ".join(_type_word(kind) for kind in ([limit] if isinstance(limit, str) else limit))
         case "enum":
-            return "one of " + ", ".join(map(str, limit)) + nearest(str(error.instance), list(map(str, limit)))
+            words = ["null" if value is None else str(value) for value in limit]
+            return "one of " + ", ".join(words) + nearest(str(error.instance), words)
+        case "pattern" if "examples" in schema:
+            return f"a text such as {', '.join(schema['examples'])}"
         case "anyOf":
             return str(schema.get("description", "another value"))
     plain = {

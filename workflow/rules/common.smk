@@ -15,6 +15,7 @@ sys.path.insert(0, str(CODE / "scripts"))
 
 from volume_entropy import __version__ as VERSION
 from volume_entropy import config as settings_of
+from volume_entropy.declared_axes import notice_of_older_keys
 from volume_entropy.runs import cluster, ending, preflight, progress, scale
 from volume_entropy.errors import ConfigError
 from volume_entropy import memory as memory_of
@@ -45,6 +46,10 @@ try:
     CONFIG = settings_of.load_config(
         config, CODE / "workflow/schemas/config.schema.yaml", CODE / "workflow/presets"
     )
+    if workflow.is_main_process and (
+        notice := notice_of_older_keys(CONFIG["probabilities"])
+    ):
+        preflight.logger.warning(notice)
     CONVERSION = settings_of.conversion_settings(CONFIG)
     ENTROPY = settings_of.entropy_settings(CONFIG)
     # Networks make the members; streamed, there is no store of probabilities and no rule compute_entropy.
