@@ -32,7 +32,7 @@ def values(part: Mapping[str, Any]) -> str:
     if "const" in part:
         return f"`{part['const']}`"
     if "enum" in part:
-        return ", ".join(f"`{value}`" for value in part["enum"])
+        return ", ".join("null" if value is None else f"`{value}`" for value in part["enum"])
     kinds = [part["type"]] if isinstance(part["type"], str) else part["type"]
     words = {"array": "list", "integer": "whole number", "string": "text", "boolean": "`true`, `false`", "null": "null"}
     text = " or ".join(words.get(kind, kind) for kind in kinds)

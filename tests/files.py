@@ -78,6 +78,7 @@ def settings(n_classes: int = 3, **changes: Any) -> dict[str, Any]:
         "kind": "softmax",
         "class_axis": "last",
         "axes": "xyz",
+        "labels": "check",
         "background": "given",
         "sum_tolerance": 0.01,
         "max_invalid_fraction": 0.001,

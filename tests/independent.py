@@ -193,8 +193,22 @@ def _volume(
     return in_space(volume.values, n_classes, settings), volume
 
 
+def in_declared_order(values: np.ndarray, axes: str, n_classes: int, dtype: type) -> np.ndarray:
+    """(member, class, z, y, x) of an array whose axes, but for some of length 1, are the letters of `axes`."""
+    while values.ndim > len(axes):
+        values = values.squeeze(values.shape.index(1))
+    present = [axis for axis in "mczyx" if axis in axes]
+    array = values.transpose([axes.index(axis) for axis in present])
+    array = array.reshape([array.shape[present.index(axis)] if axis in axes else 1 for axis in "mczyx"])
+    assert array.shape[1] == n_classes, array.shape
+    with np.errstate(all="ignore"):
+        return array.astype(dtype)
+
+
 def in_space(values: np.ndarray, n_classes: int, settings: dict[str, Any], dtype: type = np.float32) -> np.ndarray:
     """(member, class, z, y, x) of a file's axes as they are declared."""
+    if set(settings["axes"]) - set("xyz"):
+        return in_declared_order(values, settings["axes"], n_classes, dtype)
     members = values.ndim == 5 and values.shape[3] != 1
     array = values if members else values[None]
     while array.ndim > 5 and array.shape[-1] == 1:

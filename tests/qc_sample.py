@@ -44,6 +44,7 @@ class QC:
         segmentation=None,
         classes=CLASSES,
         unit_mm=1.0,
+        axes=None,
         **summary,
     ):
         self.folder = folder
@@ -62,7 +63,8 @@ class QC:
             "shape": list(shape[::-1]), "affine": affine.tolist(), "zooms": [2.0, 2.0, 2.0], "unit_mm": unit_mm,
             "placed": placed, "qform": None, "qform_code": code, "sform_code": code, "xyzt_units": 2,
         }  # fmt: skip
-        made = {"recipe": {"settings": {"background_class": "background"}}, "schema_version": SCHEMA_VERSION}
+        settings = {"background_class": "background", "axes": axes}
+        made = {"recipe": {"settings": settings}, "schema_version": SCHEMA_VERSION}
         attributes = {
             "classes": list(classes), "kind": kind, "unit": unit, "affine": affine.tolist(), "geometry": geometry,
             **made,

@@ -144,6 +144,21 @@ def npy(dtype: str = "<f4", fortran: bool = False, members: bool = False) -> Cal
     return make
 
 
+def declared(ending: str, axes: str) -> Callable[[], Valid]:
+    """Three members in an order that the config names, without a mark of it in the file (but for NIfTI's x, y, z)."""
+
+    def make() -> Valid:
+        p = np.stack([field_of(seed=m, empty=False) for m in range(3)])
+        array = np.ascontiguousarray(p.transpose(["mxyzc".index(axis) for axis in axes]))
+        file = io.BytesIO()
+        np.save(file, array)
+        content = compress(nifti_bytes(array)) if ending == ".nii.gz" else file.getvalue()
+        how = settings(members=["a", "b", "c"], class_axis=None, axes=axes)
+        return Valid(ending, {f"p{ending}": content}, f"p{ending}", settings=how)
+
+    return make
+
+
 def npz(deflated: bool) -> Callable[[], Valid]:
     def make() -> Valid:
         file = io.BytesIO()
@@ -220,6 +235,8 @@ VALID: dict[str, Callable[[], Valid]] = {
     "npy": npy(),
     "npy float16, Fortran": npy("<f2", fortran=True),
     "npy of members": npy(">f4", members=True),
+    "npy, declared": declared(".npy", "zcymx"),
+    "nii.gz of members, declared": declared(".nii.gz", "xyzcm"),
     "npz": npz(deflated=False),
     "npz deflated": npz(deflated=True),
     "nnU-Net": nnunet,

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from .declared_axes import contradictions_of_axes
 from .errors import ConfigError
 from .labels import resolved_labels
 from .nearest import nearest
@@ -151,6 +152,7 @@ def _contradictions(config: Config) -> Iterator[str]:
             )
         if probabilities["kind"] == "regions":
             yield "probabilities.background: regions have no background class; expected `given`"
+    yield from contradictions_of_axes(probabilities)
     for number, rule in enumerate(probabilities["refuse"]):
         try:
             re.compile(rule["pattern"])

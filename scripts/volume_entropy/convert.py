@@ -7,13 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from .errors import DataError
+from .declared_axes import spatial_order
+from .errors import DataError, SampleWarning
 from .files import fingerprint
 from .joblog import logger, phase, processed
 from .labels import ReferenceCodes, reference_codes, whole_numbers
 from .presets import check_conventions, geometry_files
 from .readers import Geometry, Reader, check_same_place, one_ahead, open_reader, read_geometry
+from .readers.assumptions import check_assumed, check_members
 from .samples import Sample, probability_files
+from .sidecars import check_labels
 from .stores.in_place import readable_in_place
 from .stores.probabilities import Layout, ProbabilityWriter, choose_layout
 
@@ -30,6 +33,8 @@ class _Sources:
         Names.
     geometry
         Of the first file that has a place in space.
+    warnings
+        What was found by then.
     """
 
     probabilities: list[tuple[int, int, Reader]]
@@ -39,6 +44,7 @@ class _Sources:
     members: list[str]
     geometry: Geometry
     paths: list[str]
+    warnings: list[SampleWarning]
 
 
 def convert_sample(
@@ -139,6 +145,7 @@ def _attributes(sources: _Sources, recipe: Mapping[str, Any]) -> dict[str, Any]:
         "source": [fingerprint(path) for path in sources.paths],
         "recipe": dict(recipe),
         "quantum": max(reader.quantum for _, _, reader in sources.probabilities),
+        "warnings": [[warning.code, warning.message] for warning in sources.warnings],
     }
 
 
@@ -149,11 +156,41 @@ def _open_sources(
     wanted = probability_files(sample, settings)
     files = [path for _, paths in wanted for path in paths]
     check_conventions(files, settings)
+    if predicted is None:
+        probabilities, members = _open_probabilities(wanted, settings, n_stored)
+    else:
+        probabilities, members = [(0, 0, predicted)], [str(number) for number in range(predicted.n_members)]
+    # Networks read the arrays of images as x, y, z; what lies on such an image has the same order.
+    drawn = predicted is not None and not predicted.geometry.placed
+    space = None if drawn else spatial_order(settings["axes"])
+    mask, reference, atlas = (
+        None if path is None else open_reader(path, n_classes=1, axes=space)
+        for path in (sample.mask, sample.reference, sample.atlas)
+    )
+    others = [reader for reader in (mask, reference, atlas) if reader is not None]
+    lenders = geometry_files(files, settings)
+    beside = [*(reader.path for reader in others), *([sample.image] if sample.image is not None else []), *lenders]
+    stored = [reader for _, _, reader in probabilities]
+    warnings = check_assumed(stored if predicted is None else [], others, settings["axes"], beside)
+    for _, first_class, reader in probabilities:
+        check_labels(reader.path, reader.labels, settings, first_class, reader.n_classes)
+    places = [(reader.path, reader.geometry) for reader in stored]
+    places += [(path, read_geometry(path)) for path in lenders]
+    places += [(reader.path, reader.geometry) for reader in others]
+    if sample.image is not None:
+        places.append((sample.image, read_geometry(sample.image, space)))
+    path, geometry = next((place for place in places if place[1].placed), places[0])
+    for other_path, other in places:
+        check_same_place(other_path, other, path, geometry)
+    return _Sources(probabilities, mask, reference, atlas, members, geometry, [place[0] for place in places], warnings)
+
+
+def _open_probabilities(
+    wanted: Sequence[tuple[str | None, Sequence[str]]], settings: Mapping[str, Any], n_stored: int
+) -> tuple[list[tuple[int, int, Reader]], list[str]]:
+    """Open the files of each member, as `_Sources` has them, and name the members."""
     probabilities: list[tuple[int, int, Reader]] = []
     members: list[str] = []
-    if predicted is not None:
-        probabilities.append((0, 0, predicted))
-        members += _member_names(None, [predicted], settings)
     for token, paths in wanted:
         n_classes = n_stored if len(paths) == 1 else 1
         readers = [
@@ -162,19 +199,7 @@ def _open_sources(
         ]
         probabilities += [(len(members), first_class, reader) for first_class, reader in enumerate(readers)]
         members += _member_names(token, readers, settings)
-    mask, reference, atlas = (
-        None if path is None else open_reader(path, n_classes=1, axes=settings["axes"])
-        for path in (sample.mask, sample.reference, sample.atlas)
-    )
-    places = [(reader.path, reader.geometry) for _, _, reader in probabilities]
-    places += [(path, read_geometry(path)) for path in geometry_files(files, settings)]
-    places += [(reader.path, reader.geometry) for reader in (mask, reference, atlas) if reader is not None]
-    if sample.image is not None:
-        places.append((sample.image, read_geometry(sample.image)))
-    path, geometry = next((place for place in places if place[1].placed), places[0])
-    for other_path, other in places:
-        check_same_place(other_path, other, path, geometry)
-    return _Sources(probabilities, mask, reference, atlas, members, geometry, [place[0] for place in places])
+    return probabilities, members
 
 
 def _member_names(token: str | None, readers: Sequence[Reader], settings: Mapping[str, Any]) -> list[str]:
@@ -187,22 +212,19 @@ def _member_names(token: str | None, readers: Sequence[Reader], settings: Mappin
                 f"{reader.path} holds {reader.n_members} members, but {first.path} {first.n_members}",
                 "Give every class the same members.",
             )
-    if first.n_members == 1:
-        return [token or "0"]
-    if token is not None:
+    if token is not None and first.n_members > 1:
         raise DataError(
             "axes_unclear",
             f"{first.path} holds {first.n_members} members, but is itself one of those that {{member}} names",
             "Give one file a member, or one file with all members and a path without {member}.",
         )
-    names = settings["members"] or [str(number) for number in range(first.n_members)]
-    if len(names) != first.n_members:
-        raise DataError(
-            "shape_mismatch",
-            f"{first.path} holds {first.n_members} members, expected {len(names)}",
-            "Correct `probabilities.members`, or set it to null for however many a file holds.",
-        )
-    return list(names)
+    if token is None:
+        n_members = None if settings["members"] is None else len(settings["members"])
+        for reader in readers:
+            check_members(reader, settings["axes"], n_members)
+    if first.n_members == 1:
+        return [token or "0"]
+    return list(settings["members"] or map(str, range(first.n_members)))
 
 
 def _write_mask(writer: ProbabilityWriter, mask: Reader, layout: Layout) -> int:

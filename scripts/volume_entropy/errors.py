@@ -19,7 +19,7 @@ CODES: dict[str, str] = {
     "shape_mismatch": "Files of one sample differ in their number of voxels.",
     "affine_mismatch": "Files of one sample lie in different places (affines differ by more than 1e-3 mm).",
     "class_mismatch": "The number or order of classes is not what the config says.",
-    "axes_unclear": "The file has too few or too many axes to tell space, class and member apart.",
+    "axes_unclear": "Which axes are space, class and member cannot be told, or is not what the config says.",
     "not_probabilities": "The values are no probabilities: logits, percentages, grey values or unnormalised scores.",
     "too_many_invalid": "More voxels than `max_invalid_fraction` are NaN, infinite, out of range or badly summed.",
     "no_valid_voxels": "Not one voxel holds usable probabilities.",

@@ -47,12 +47,12 @@ def collect_seldom() -> None:
 
 
 @cache
-def n_voxels(path: str) -> int:
-    """Voxels of a volume, from its header; 0 where that cannot be read."""
+def n_voxels(path: str, axes: str | None = None) -> int:
+    """Voxels of a volume, from its header, with `axes` as declared; 0 where that cannot be read."""
     from .errors import DataError
     from .readers import read_geometry
 
     try:
-        return prod(read_geometry(path).shape)
+        return prod(read_geometry(path, axes).shape)
     except (DataError, OSError):
         return 0

@@ -1,7 +1,8 @@
-"""What stands beside a file of probabilities and says which classes it holds: held against the configured ones."""
+"""What says which classes a file of probabilities holds, in it or beside it: held against the configured ones."""
 
 import json
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -10,6 +11,13 @@ from .errors import DataError
 
 # The values of `probabilities.sidecar`.
 LABELMAP, DATASET_JSON = "labelmap", "dataset_json"
+
+# What programs write where nobody named a channel: `Channel 0`, `C:1`, `class_2`, a colour, or what the values are.
+_NO_NAME = re.compile(
+    r"(?:channel|chan|ch|c|class|label|component|band|wave|index)?[\d:#]*"
+    r"|#?[0-9a-f]{6}|red|green|blue|cyan|magenta|yellow|white|gr[ae]y|black|none|null|nan|unknown|unnamed"
+    r"|prob(?:ability|abilities|s)?|softmax|sigmoid"
+)
 
 # Longest first, so that `.nii.gz` goes as a whole.
 _SUFFIXES = (".ome.zarr", ".nii.gz", ".zarr", ".nii", ".mgz", ".npz", ".npy")
@@ -183,6 +191,57 @@ def check_dataset(content: Any, classes: Sequence[str], kind: str, path: str) ->
             f"Set `probabilities.classes` to {_short(channels)}; or `probabilities.sidecar` to none where its names "
             "are surely those of other labels.",
         )
+
+
+def check_labels(
+    path: str, labels: Sequence[str] | None, settings: Mapping[str, Any], first_class: int, n_classes: int
+) -> None:
+    """Hold what a file itself calls its classes against the configured ones.
+
+    Case, blanks, `_` and `-` do not count. What names nothing, as `Channel 0` or a colour, is no label, unless a class
+    has that name.
+
+    Parameters
+    ----------
+    labels
+        One a class of the file, in its order; None: it has none.
+    settings
+        `config.conversion_settings`; `labels: ignore` turns the check off.
+    first_class, n_classes
+        Which of the stored classes the file holds.
+
+    Raises
+    ------
+    DataError
+        `class_mismatch`, with what was found and what was expected.
+    """
+    if labels is None or settings["labels"] == "ignore":
+        return
+    stored = stored_classes(settings)
+    classes, known = stored[first_class : first_class + n_classes], set(map(_folded, stored))
+    named = [label if _folded(label) in known or not _NO_NAME.fullmatch(_folded(label)) else None for label in labels]
+    if not any(named) or (
+        len(labels) == len(classes)
+        and all(label is None or _folded(label) == _folded(name) for label, name in zip(named, classes, strict=True))
+    ):
+        return
+    same = sorted(map(_folded, labels)) == sorted(map(_folded, classes))
+    what = "the same classes in another order" if same else "other classes"
+    remedy = "Correct `probabilities.tokens` or the path, so that each class is read from its own file"
+    if classes == stored:
+        remedy = f"Set `probabilities.classes` to what the file holds, {_short(list(labels))}"
+        if settings["background_class"] in classes and settings["background_class"] not in labels:
+            remedy += ", and `probabilities.background_class` to its name of the background"
+    raise DataError(
+        "class_mismatch",
+        f"{path} itself names {what}: found {_short(list(labels))}, expected {_short(classes)}",
+        f"{remedy}; or set `probabilities.labels: ignore` where its names are surely other words for the configured "
+        "classes, in their order.",
+    )
+
+
+def _folded(name: str) -> str:
+    return re.sub(r"[\s_-]+", "", name.casefold())
 
 
 def _is_label(value: Any) -> bool:

@@ -109,7 +109,10 @@ def _expectation(error: ValidationError, schema: Mapping[str, Any]) -> str:
         case "type":
             return " or ".join(_type_word(kind) for kind in ([limit] if isinstance(limit, str) else limit))
         case "enum":
-            return "one of " + ", ".join(map(str, limit)) + nearest(str(error.instance), list(map(str, limit)))
+            words = ["null" if value is None else str(value) for value in limit]
+            return "one of " + ", ".join(words) + nearest(str(error.instance), words)
+        case "pattern" if "examples" in schema:
+            return f"a text such as {', '.join(schema['examples'])}"
         case "anyOf":
             return str(schema.get("description", "another value"))
     plain = {

@@ -327,7 +327,9 @@ def test_fault_12_the_class_axis_is_where_the_config_says(tmp_path: Path) -> Non
     assert summary["predictive_entropy_total"] == pytest.approx(total(p), rel=NUMBER)
     result = ended(tmp_path / "last", path)
     assert result["code"] == "class_mismatch"
-    assert "class_axis: first" in result["remedy"]
+    assert "`cxyz`" in result["remedy"]
+    declared = ended(tmp_path / "declared", path, settings(class_axis=None, axes="cxyz"))
+    assert declared["predictive_entropy_total"] == pytest.approx(total(p), rel=NUMBER)
     assert ended(tmp_path / "none", write_nifti(tmp_path / "q.nii", p[..., 0]))["code"] == "class_mismatch"
 
 

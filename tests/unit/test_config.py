@@ -8,6 +8,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from volume_entropy.config import conversion_settings, entropy_settings, load_config
+from volume_entropy.declared_axes import notice_of_older_keys
 from volume_entropy.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
@@ -45,6 +46,16 @@ def test_defaults_satisfy_their_own_schema():
         ({"preset": "fsl"}, ["preset: 'fsl' is not known"]),
         ({"probabilities": {"tokens": ["1"]}}, ["probabilities.tokens: found 1 tokens for 4 classes"]),
         ({"probabilities": {"background": "complement"}}, ["adds that class itself"]),
+        ({"probabilities": {"axes": "CZYX"}}, ['probabilities.axes: found "CZYX"', "such as czyx, mczyx, xyzc, cyx"]),
+        ({"probabilities": {"axes": "tczyx"}}, ['found "tczyx"', "such as czyx"]),
+        ({"probabilities": {"axes": ["c", "z"]}}, ["a string or null"]),
+        ({"probabilities": {"axes": "cczyx"}}, ["'cczyx', in which c stands twice"]),
+        ({"probabilities": {"axes": "czx"}}, ["'czx', without y", "such as czyx"]),
+        ({"probabilities": {"axes": "mc"}}, ["'mc', without y and x"]),
+        ({"probabilities": {"axes": "czyx", "class_axis": "last"}}, ["found 'last' beside `axes: czyx`", "leave"]),
+        ({"probabilities": {"axes": "mzyx", "class_axis": "first"}}, ["found 'first' beside `axes: mzyx`"]),
+        ({"preset": "nnunet", "probabilities": {"class_axis": "last"}}, ["found 'last' beside `axes: czyx`"]),
+        ({"probabilities": {"class_axis": "middle"}}, ["one of first, last, null"]),
         ({"images": {"table": "m.npz", "folder": "f"}}, ["both `table` and `folder` are given"]),
         ({"images": {"passes": 1}}, ["images.passes: found 1, expected at least 2"]),
         ({"images": {"tabel": "m.npz"}}, ["images.tabel: unknown key; did you mean table?"]),
@@ -56,6 +67,43 @@ def test_what_cannot_be_meant_is_refused_in_words(config, words):
         load(config)
     for word in words:
         assert word in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("keys", "instead"),
+    [
+        ({"class_axis": "first"}, "cxyz"),
+        ({"class_axis": "last"}, "xyzc"),
+        ({"axes": "zyx"}, "zyxc"),
+        ({"class_axis": "first", "axes": "zyx"}, "czyx"),
+        ({"class_axis": "last", "axes": "xyz"}, "xyzc"),
+    ],
+)
+def test_the_older_keys_work_as_before_with_a_notice_of_what_to_write(keys, instead):
+    config = load({"probabilities": keys})
+    resolved = conversion_settings(config)
+    assert {key: resolved[key] for key in keys} == keys
+    assert f"`axes: {instead}`" in notice_of_older_keys(config["probabilities"])
+    assert notice_of_older_keys(load({"probabilities": {"axes": instead}})["probabilities"]) is None
+
+
+def test_there_is_no_notice_where_the_older_keys_are_not_used():
+    for config in ({}, {"probabilities": {"axes": "mczyx"}}, {"preset": "nnunet"}, {"preset": "synthseg"}):
+        assert notice_of_older_keys(load(config)["probabilities"]) is None
+    # Of one class, the order of space is the whole string.
+    assert (
+        notice_of_older_keys(load({"probabilities": {"axes": "zyx", "classes": ["lesion"]}})["probabilities"]) is None
+    )
+    # A key that a study had beside its preset is no contradiction where it says the same.
+    said = load({"preset": "nnunet", "probabilities": {"class_axis": "first"}})
+    assert "can go" in notice_of_older_keys(said["probabilities"])
+
+
+def test_no_preset_uses_the_older_keys():
+    for path in PRESETS.glob("*.yaml"):
+        probabilities = yaml.safe_load(path.read_text())["config"]["probabilities"]
+        assert "class_axis" not in probabilities, path
+        assert probabilities.get("axes") not in ("xyz", "zyx"), path
 
 
 def test_all_problems_stand_in_one_message():

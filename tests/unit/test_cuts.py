@@ -127,6 +127,20 @@ def test_a_coarse_map_has_the_means_of_values_and_keeps_states(tmp_path, monkeyp
         np.testing.assert_allclose(image, coarse(100.0 * ball() + 20, (2, 2, 2), "axial", index, mean=True))
 
 
+@pytest.mark.parametrize(("axes", "order"), [("czyx", (0, 1, 2)), ("xyzc", (2, 1, 0)), (None, (2, 1, 0))])
+def test_an_image_that_is_a_plain_array_has_the_order_that_the_config_declares(tmp_path, axes, order):
+    shape = (12, 12, 12)
+    sample, values = QC(tmp_path, shape=shape, axes=axes), np.random.default_rng(4).random(shape).astype(np.float32)
+    np.save(tmp_path / "image.npy", values.transpose(order))
+    store = open_measures(tmp_path / "measures.zarr")
+    how = {"axes": ["axial"], "n_slices": 3, "tops": {"predictive_entropy": 1.0}}
+    shown = gather(store, {}, tmp_path / "image.npy", **how)
+    for position, index in enumerate(shown.chosen["axial"]):
+        expected = coarse(values, (1, 1, 1), "axial", index, mean=True)
+        np.testing.assert_allclose(shown.image["axial"][position], expected, rtol=1e-6)
+    assert sample.draw(image=tmp_path / "image.npy")
+
+
 class Made:
     """An array of a store that is made up where it is read."""
 

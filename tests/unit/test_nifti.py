@@ -86,7 +86,7 @@ def test_an_axis_of_a_single_class_may_stand_on_either_side(
 def test_the_declared_class_axis_decides_and_the_other_is_named(tmp_path: Path) -> None:
     error = rejected(write_nifti(tmp_path / "p.nii", np.moveaxis(softmax_field(), -1, 0)))
     assert error.code == "class_mismatch"
-    assert "class_axis: first" in error.remedy
+    assert "`cxyz`" in error.remedy
 
 
 @pytest.mark.parametrize("shape", [(5,), (5, 6, 7, 2, 3), (5, 6, 7, 3, 2, 2)])

@@ -85,11 +85,8 @@ def read_independently(path, settings):
             (values,) = (np.float64(arrays[key]) for key in arrays.files)
     else:
         values = nibabel.load(path).get_fdata()
-    if settings["class_axis"] == "first" and values.ndim == 4:
-        values = np.moveaxis(values, 0, -1)
-    if path.endswith(".npz") and settings["axes"] == "zyx":
-        values = values.transpose(2, 1, 0, 3)
-    return values if values.ndim == 4 else values[..., None]
+    order = settings["axes"] or "xyzc"
+    return values.transpose([order.index(axis) for axis in "xyzc"]) if values.ndim == 4 else values[..., None]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -12,6 +12,7 @@ from snakemake_interface_executor_plugins.registry import ExecutorPluginRegistry
 
 from volume_entropy import __version__ as VERSION
 from volume_entropy import config as settings_of
+from volume_entropy.declared_axes import notice_of_older_keys
 from volume_entropy.runs import cluster, ending, preflight, progress, scale
 from volume_entropy.classification.shown import pass_files
 from volume_entropy.errors import ConfigError
@@ -49,6 +50,10 @@ try:
         CODE / "workflow/schemas/config.schema.yaml",
         CODE / "workflow/presets",
     )
+    if workflow.is_main_process and (
+        notice := notice_of_older_keys(CONFIG["probabilities"])
+    ):
+        preflight.logger.warning(notice)
     CONVERSION = settings_of.conversion_settings(CONFIG)
     ENTROPY = settings_of.entropy_settings(CONFIG)
     # Networks make the members; streamed, there is no store of probabilities and no rule compute_entropy.

@@ -13,7 +13,8 @@ def entropy_memory(wildcards, attempt, threads):
 
 def voxels_of(sample):
     """By the header of the sample's first source; its job needs it, so that it is read once more."""
-    return memory_of.n_voxels(sources_of(sample)[0])
+    axes = None if PREDICTED else CONVERSION["axes"]
+    return memory_of.n_voxels(sources_of(sample)[0], axes)
 
 
 def prediction_memory(wildcards, attempt):

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ..declared_axes import spatial_order
 from ..errors import DataError
 from ..readers import Geometry, check_same_place, open_reader
 from ..stores.measures import MeasureStore
@@ -214,7 +215,8 @@ def gather(
     selection = _Selection(shape, planes, chosen, steps)
     labels, void = segmentation.labels(selection)
     heat = {name: _heat(store, name, top, selection, void) for name, top in tops.items()}
-    shown, fault = _image(image, selection, geometry)
+    image_axes = spatial_order(store.attributes["recipe"]["settings"]["axes"])
+    shown, fault = _image(image, image_axes, selection, geometry)
     placed = geometry.placed and bool(geometry.qform_code or geometry.sform_code)
     return Views(
         shape,
@@ -262,14 +264,14 @@ def _heat(store: MeasureStore, name: str, top: float, selection: _Selection, voi
 
 
 def _image(
-    path: str | os.PathLike[str] | None, selection: _Selection, geometry: Geometry
+    path: str | os.PathLike[str] | None, axes: str | None, selection: _Selection, geometry: Geometry
 ) -> tuple[Stacks | None, str | None]:
-    """Read the image's slices, or say why there are none."""
+    """Read the image's slices, or say why there are none; `axes` is the order of those of a plain array."""
     if path is None:
         return None, None
     name = os.fspath(path)
     try:
-        reader = open_reader(name, n_classes=1)
+        reader = open_reader(name, n_classes=1, axes=axes)
         check_same_place(name, reader.geometry, "the segmentation", geometry)
         depth = max(1, IMAGE_BYTES // (4 * geometry.shape[0] * geometry.shape[1]))
         slabs = ((slab.z, slab.data) for slab in reader.slabs(min(depth, geometry.shape[2]), scaled_only=True))

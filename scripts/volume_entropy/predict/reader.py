@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..joblog import logger, phase
 from ..readers import Slab, read_volume
+from ..readers.axes import roles_of
 from .networks import load_network
 from .samplers import check_class_counts, check_draws, make_sampler
 from .windows import Volume, members_of, network_input, standardise
@@ -42,6 +43,7 @@ class PredictionReader:
     quantum = 0.0
     interleaved = True
     brick: tuple[int, int, int] | None = None
+    labels: Sequence[str] | None = None
 
     def __init__(
         self, image: str, networks: Sequence[Path], settings: Mapping[str, Any], device: torch.device | str
@@ -64,6 +66,7 @@ class PredictionReader:
             check_class_counts(self._sampler, window, self.n_classes, names)
             check_draws(self._sampler, window, names)
         self.n_members = self._sampler.n_members
+        self.roles = roles_of("mczyx", (self.n_members, self.n_classes, *self.geometry.shape[::-1]), named=True)
 
     def members(self) -> Iterator[NDArray[np.float32]]:
         """Yield (class, z, y, x), member by member."""

@@ -39,7 +39,7 @@ FORMATS: dict[str, str] = {
 }
 
 
-def open_reader(path: str, *, n_classes: int | None, class_axis: str = "last", axes: str = "xyz") -> Reader:
+def open_reader(path: str, *, n_classes: int | None, class_axis: str | None = None, axes: str | None = None) -> Reader:
     """Read a file's header and check it against the file's size; the voxels come from the reader's `slabs`.
 
     Parameters
@@ -49,9 +49,10 @@ def open_reader(path: str, *, n_classes: int | None, class_axis: str = "last", a
     n_classes
         Classes that the file has to hold; None: any, for a file of which only the geometry is wanted.
     class_axis
-        `first` or `last`, of a file with one more axis than space has.
+        `first` or `last`, of a file with one more axis than space has; None: not said.
     axes
-        `xyz` or `zyx`, of formats that do not say so themselves.
+        The roles of the file's axes, letters of `mczyx`: held against what a format says itself. Without c and m it is
+        the order of space of formats that do not say it. None: not said.
 
     Raises
     ------
@@ -72,15 +73,15 @@ def open_reader(path: str, *, n_classes: int | None, class_axis: str = "last", a
     )
 
 
-def read_geometry(path: str) -> Geometry:
-    """Read where a volume lies in space, from its header alone, whatever it holds.
+def read_geometry(path: str, axes: str | None = None) -> Geometry:
+    """Read where a volume lies in space, from its header alone, whatever it holds; `axes` as in `open_reader`.
 
     Raises
     ------
     DataError
         The file is missing, or its header cannot be used.
     """
-    return open_reader(path, n_classes=None).geometry
+    return open_reader(path, n_classes=None, axes=axes).geometry
 
 
 def read_volume(path: str) -> tuple[Geometry, NDArray[Any]]:

@@ -1,56 +1,35 @@
-"""What formats without a header of their own share: whose axes the config declares, and that have no place in space."""
+"""What files that are one stream of voxels share, whatever the order of their axes; and arrays without a header."""
 
 import re
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from ..declared_axes import OLDER, says_roles
 from ..errors import DataError
-from .axes import find_axes
+from .axes import NAMES, PLAIN, Roles, advice, conventional_roles, declared_roles, merged, mismatch, roles_of
 from .base import Geometry, Slab, times
 from .sources import Source
 from .spool import Spool
 from .voxels import VoxelType, stream_slabs
 
+# Attributes of a Zarr array or its group, and arrays of text in an npz, that list the classes.
+LABEL_KEYS = ("classes", "class_names", "class_labels", "labels", "label_names", "channel_names")
 _TYPE = re.compile(r"[<>|](?:[iuf][1248]|b1)")
 
 
-@dataclass(frozen=True)
-class Roles:
-    """The roles of an array's axes.
+def find_roles(
+    path: str, shape: tuple[int, ...], n_classes: int | None, class_axis: str | None, axes: str | None
+) -> Roles:
+    """Find the roles of the axes of an array without names, by what the config declares.
 
-    Attributes
-    ----------
-    order
-        One letter an axis, in the order of the array's shape: m(ember), c(lass), z, y, x; `-` for one of length 1
-        that has no role.
-    sizes
-        Length of each of `mczyx`; 1 where the array has no such axis.
-    """
-
-    order: str
-    sizes: dict[str, int]
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Voxels along x, y, z."""
-        return self.sizes["x"], self.sizes["y"], self.sizes["z"]
-
-
-def roles_of(order: str, shape: tuple[int, ...]) -> Roles:
-    """Give each axis of `shape` its letter in `order`."""
-    return Roles(order, dict.fromkeys("mczyx", 1) | dict(zip(order, shape, strict=True)))
-
-
-def find_roles(path: str, shape: tuple[int, ...], n_classes: int | None, class_axis: str, axes: str) -> Roles:
-    """Find the roles of the axes of an array, by what the config declares.
-
-    As `axes.find_axes`, for spatial axes in the order `axes` (`xyz` or `zyx`; of a slice without the z). An array of
-    five axes has the members first; one of four has no member axis, since four maps of one class could as well be the
-    four classes of one map.
+    Where it says nothing, or only the order of space and where the class is (the older keys), the conventions of
+    `axes.conventional_roles` hold, with space in the order x, y, z; an array of five axes has the members first. Where
+    that could be otherwise, the roles are `assumed`, or, if the config says no order at all, refused. An array of four
+    axes has no member axis, since four maps of one class could as well be the four classes of one map.
 
     Raises
     ------
@@ -59,20 +38,74 @@ def find_roles(path: str, shape: tuple[int, ...], n_classes: int | None, class_a
     """
     if shape and min(shape) < 1:
         raise DataError("header_invalid", f"{path} has the shape {times(shape)}, expected positive lengths", _REMAKE)
-    if len(shape) > 5:
+    if axes is not None and axes not in OLDER:
+        return declared_roles(path, shape, n_classes, axes)
+    with_members = len(shape) == 5
+    if len(shape) > 5 or (with_members and axes is None and n_classes is not None):
         raise DataError(
             "axes_unclear",
-            f"{path} has the shape {times(shape)}, expected at most member × class × three axes of space",
-            "Save the array without further axes.",
+            f"{path} has the shape {times(shape)}, {len(shape)} axes, and the config does not say which is which",
+            advice(shape, n_classes),
         )
-    with_members = len(shape) == 5
-    inner = find_axes(f"{path} (each member)" if with_members else path, shape[with_members:], n_classes, class_axis)
-    space = sorted(axis for axis in inner.space if axis is not None)
-    letters = iter(axes if len(space) == 3 else axes.replace("z", ""))
-    class_letter = "c" if len(shape) - with_members > len(space) else ""
-    spatial = "".join(next(letters) for _ in space)
-    order = class_letter + spatial if inner.class_first else spatial + class_letter
-    return roles_of("m" * with_members + order, shape)
+    spaces = PLAIN if axes == PLAIN[0] else PLAIN[::-1]
+    roles = conventional_roles(path, shape, n_classes, class_axis, spaces, members_first=with_members)
+    size = roles.sizes["c"]
+    open_class = class_axis is None and size > 1 and roles.lengths[with_members:].count(size) > 1
+    if open_class and axes is None and n_classes is not None:
+        raise DataError(
+            "axes_unclear",
+            f"{path} has the shape {times(shape)}, of which several axes are as long as the {n_classes} classes, "
+            "and the config does not say which is which",
+            advice(shape, n_classes),
+        )
+    return replace(roles, assumed=axes is None or with_members or open_class)
+
+
+def letters_of(names: Sequence[Any]) -> str | None:
+    """Return a letter for the name of each dimension, `-` for one that says nothing; None if none of them does."""
+    letters = [NAMES.get(str(name).strip().lower(), "-") for name in names]
+    order = "".join(letter if letters.count(letter) == 1 else "-" for letter in letters)
+    return None if set(order) <= {"-"} else order
+
+
+def named_roles(
+    path: str,
+    shape: tuple[int, ...],
+    names: Sequence[Any],
+    order: str,
+    n_classes: int | None,
+    class_axis: str | None,
+    axes: str | None,
+) -> Roles:
+    """Find the roles of the axes of an array whose dimensions have names, `order` being the letters of these.
+
+    What the config declares is held against them, and says what they leave open: an axis of time, say, may be members,
+    but is never taken for them. The older keys, which are for arrays without names, count only where names are missing.
+
+    Raises
+    ------
+    DataError
+        `axes_unclear` or `class_mismatch`.
+    """
+    if says_roles(axes):
+        return declared_roles(path, shape, n_classes, axes or "", named=order)
+    unknown = [axis for axis, letter in enumerate(order) if letter == "-" and shape[axis] > 1]
+    if not unknown and set("yx") <= set(order):
+        roles = roles_of(order, shape, named=True)
+        if n_classes not in (None, roles.sizes["c"]):
+            raise mismatch(path, shape, roles.sizes["c"], n_classes or 1, f"by its axes {' '.join(order)}")
+        return roles
+    if axes is not None and class_axis is not None:
+        older = find_roles(path, shape, n_classes, class_axis, axes)
+        if merged(older.order, order) is not None and ("m" in order or "m" not in older.order):
+            return older
+    listed = ", ".join(f"{str(name)[:40]} ({size})" for name, size in zip(names, shape, strict=True))
+    raise DataError(
+        "axes_unclear",
+        f"{path} names its axes {listed}, expected y, x, and at most z, class and member beside axes of length 1; what "
+        "the others are is never guessed",
+        advice(shape, n_classes),
+    )
 
 
 _REMAKE = "Save the array again."
@@ -96,22 +129,23 @@ class ArrayReader:
 
     path: str
     geometry: Geometry
-    sizes: dict[str, int]
+    roles: Roles
     order: str
     voxels: VoxelType
     content: Opened
+    labels: Sequence[str] | None = None
 
     brick = None
 
     @property
     def n_members(self) -> int:
         """Members in this file."""
-        return self.sizes["m"]
+        return self.roles.sizes["m"]
 
     @property
     def n_classes(self) -> int:
         """Classes of this file."""
-        return self.sizes["c"]
+        return self.roles.sizes["c"]
 
     @property
     def interleaved(self) -> bool:
@@ -141,9 +175,9 @@ class ArrayReader:
                 )
                 return
             with Spool(self.voxels.dtype) as spool:
-                spool.fill(source, self.order, self.sizes)
+                spool.fill(source, self.order, self.roles.sizes)
                 source.finish()
-                yield from spooled_slabs(spool, self.sizes, self.voxels, depth, rows, scaled_only)
+                yield from spooled_slabs(spool, self.roles.sizes, self.voxels, depth, rows, scaled_only)
 
 
 def spooled_slabs(

@@ -1,14 +1,17 @@
 """What every reader gives: a geometry, and slabs in file order."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError
+
+if TYPE_CHECKING:
+    from .axes import Roles
 
 # Largest difference between two affines, entry by entry, that still is the same place.
 AFFINE_TOLERANCE_MM = 1e-3
@@ -90,10 +93,16 @@ class Reader(Protocol):
         Whether all classes of a voxel lie together in the file, so that a slab of one class costs that of all.
     brick
         Edges (z, y, x) of what can be read alone, by `read_box`; None where a file is a stream.
+    roles
+        Which axis of the file is what.
+    labels
+        What the file itself calls its classes, in its order; None if it does not.
     """
 
     path: str
     geometry: Geometry
+    roles: "Roles"
+    labels: Sequence[str] | None
     n_members: int
     n_classes: int
     quantum: float
@@ -169,7 +178,7 @@ def check_same_place(path: str, geometry: Geometry, other_path: str, other: Geom
     if geometry.shape != other.shape:
         hint = ""
         if sorted(geometry.shape) == sorted(other.shape):
-            hint = " The axes look permuted: see `probabilities.axes` and `probabilities.class_axis`."
+            hint = " The axes look permuted: see `probabilities.axes`."
         elif _could_be_cropped(geometry, other) or _could_be_cropped(other, geometry):
             hint = (
                 " An array that is smaller than its image may be cropped: nnU-Net v1 does not revert its cropping in "

@@ -4,17 +4,22 @@ Source: FreeSurfer's `mri.h` and `mriio.cpp` (`mghRead`), https://surfer.nmr.mgh
 """
 
 import struct
-from collections.abc import Generator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..declared_axes import says_roles
 from ..errors import DataError
-from .base import Geometry, Slab, times
-from .sources import REMAKE, opened, skip
-from .voxels import VoxelType, stream_slabs
+from .arrays import ArrayReader, stream_order
+from .axes import NIFTI, Roles, contradiction, declared_roles, mismatch, roles_of
+from .base import Geometry
+from .sources import REMAKE, Source, opened, skip
+from .voxels import VoxelType
 
 HEADER_BYTES = 284
 # Version, four axes, type, degrees of freedom, whether the rest counts; voxel sizes, directions of x, y, z, centre.
@@ -31,44 +36,8 @@ _CORONAL = ((-1.0, 0, 0), (0, 0, -1.0), (0, 1.0, 0))
 _SCANNER, _MM = 1, 2
 
 
-@dataclass(frozen=True)
-class MghReader:
-    """See `base.Reader`."""
-
-    path: str
-    geometry: Geometry
-    n_classes: int
-    voxels: VoxelType
-    n_bytes: int
-    footer: int
-
-    n_members = 1
-    interleaved = False
-    brick = None
-    quantum = 0.0
-
-    def slabs(self, depth: int, rows: int | None = None, *, scaled_only: bool = False) -> Generator[Slab]:
-        """See `base.Reader`."""
-        x, y, z = self.geometry.shape
-        with opened(self.path) as source:
-            source.expect(self.n_bytes, self.footer)
-            skip(source, HEADER_BYTES)
-            yield from stream_slabs(
-                source,
-                self.voxels,
-                (z, y, x),
-                n_members=1,
-                n_classes=self.n_classes,
-                interleaved=False,
-                depth=depth,
-                rows=rows,
-                scaled_only=scaled_only,
-            )
-            _check_footer(self.path, source.footer)
-
-
-def open_reader(path: str, *, n_classes: int | None, class_axis: str, axes: str) -> MghReader:
-    """See `readers.open_reader`; `class_axis` and `axes` are not used, since frames are always last."""
+def open_reader(path: str, *, n_classes: int | None, class_axis: str | None, axes: str | None) -> ArrayReader:
+    """See `readers.open_reader`; `class_axis` is not used, since frames are always last."""
     with opened(path) as source:
         start = bytearray(HEADER_BYTES)
         source.readinto(memoryview(start))
@@ -94,14 +63,30 @@ def open_reader(path: str, *, n_classes: int | None, class_axis: str, axes: str)
         # A header that lacks a frame must not pass the frame off as a footer.
         footer = min(_LONGEST_FOOTER, max(frame - 1, _SHORTEST_LIMIT))
         source.expect(n_bytes, footer)
+    roles = _roles(path, tuple(shape), n_classes, axes)
+    geometry = _geometry(path, roles.shape, _HEADER.unpack_from(start)[8:] if good > 0 else None)
+    content = partial(_content, path, n_bytes, footer)
+    return ArrayReader(path, geometry, roles, stream_order(roles, True), VoxelType(dtype), content)
+
+
+@contextmanager
+def _content(path: str, n_bytes: int, footer: int) -> Iterator[Source]:
+    with opened(path) as source:
+        source.expect(n_bytes, footer)
+        skip(source, HEADER_BYTES)
+        yield source
+        _check_footer(path, source.footer)
+
+
+def _roles(path: str, shape: tuple[int, ...], n_classes: int | None, axes: str | None) -> Roles:
+    """Find the roles of the axes: x, y, z, and frames, which are classes where the config says no more."""
+    if axes is not None and says_roles(axes):
+        if not axes.startswith("xyz"):
+            raise contradiction(path, shape, axes, "is x, y, z, frame by its format", "xyzc")
+        return replace(declared_roles(path, shape, n_classes, axes, spaces=NIFTI), named=True)
     if n_classes not in (None, shape[3]):
-        raise DataError(
-            "class_mismatch",
-            f"{path} has the shape {times(tuple(shape))}, and so {shape[3]} classes (frames); expected {n_classes}",
-            "List in `probabilities.classes` what the file holds, in the order of its frames.",
-        )
-    geometry = _geometry(path, (shape[0], shape[1], shape[2]), _HEADER.unpack_from(start)[8:] if good > 0 else None)
-    return MghReader(path, geometry, shape[3], VoxelType(dtype), n_bytes, footer)
+        raise mismatch(path, shape, shape[3], n_classes or 1, "(frames)", NIFTI)
+    return roles_of("xyzc", shape, named=True)
 
 
 def _check_footer(path: str, footer: bytes) -> None:

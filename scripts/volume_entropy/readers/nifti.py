@@ -4,8 +4,10 @@ The header is read by nibabel; the voxels are read here, since nibabel keeps no 
 file from the file's start, and makes float64 of everything.
 """
 
-from collections.abc import Generator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from math import isfinite, prod
 from typing import Any
 
@@ -15,11 +17,13 @@ from nibabel.nifti2 import Nifti2Header
 from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
+from ..declared_axes import says_roles, spatial_order
 from ..errors import DataError
-from .axes import Axes, find_axes
-from .base import Geometry, Slab
+from .arrays import ArrayReader, stream_order
+from .axes import NIFTI, Roles, contradiction, conventional_roles, declared_roles
+from .base import Geometry
 from .sources import REMAKE, Source, opened, skip
-from .voxels import VoxelType, stream_slabs
+from .voxels import VoxelType
 
 # Headers that can be told apart by their own size, the first four bytes of the file.
 _HEADERS: dict[int, Any] = {348: Nifti1Header, 540: Nifti2Header}
@@ -29,56 +33,8 @@ _HIGHEST_XFORM_CODE = 5
 _UNIT_MM = {1: 1000.0, 2: 1.0, 3: 0.001}
 
 
-@dataclass(frozen=True)
-class NiftiReader:
-    """See `base.Reader`."""
-
-    path: str
-    geometry: Geometry
-    axes: Axes
-    voxels: VoxelType
-    offset: int
-    n_bytes: int
-
-    n_members = 1
-    brick = None
-
-    @property
-    def n_classes(self) -> int:
-        """Classes of this file."""
-        return self.axes.n_classes
-
-    @property
-    def interleaved(self) -> bool:
-        """Whether the class axis is the first, which in NIfTI is the fastest."""
-        return self.axes.class_first and self.axes.n_classes > 1
-
-    @property
-    def quantum(self) -> float:
-        """See `VoxelType`."""
-        return self.voxels.quantum
-
-    def slabs(self, depth: int, rows: int | None = None, *, scaled_only: bool = False) -> Generator[Slab]:
-        """See `base.Reader`."""
-        x, y, z = self.geometry.shape
-        with opened(self.path) as source:
-            source.expect(self.n_bytes)
-            skip(source, self.offset)
-            yield from stream_slabs(
-                source,
-                self.voxels,
-                (z, y, x),
-                n_members=1,
-                n_classes=self.n_classes,
-                interleaved=self.interleaved,
-                depth=depth,
-                rows=rows,
-                scaled_only=scaled_only,
-            )
-
-
-def open_reader(path: str, *, n_classes: int | None, class_axis: str, axes: str) -> NiftiReader:
-    """See `readers.open_reader`; `axes` is not used, since NIfTI is x, y, z by its standard."""
+def open_reader(path: str, *, n_classes: int | None, class_axis: str | None, axes: str | None) -> ArrayReader:
+    """See `readers.open_reader`; the order of space is x, y, z by the standard."""
     with opened(path) as source:
         header = _read_header(source)
         shape = _shape(path, header)
@@ -86,9 +42,30 @@ def open_reader(path: str, *, n_classes: int | None, class_axis: str, axes: str)
         offset = _offset(path, header)
         n_bytes = offset + prod(shape) * dtype.itemsize
         source.expect(n_bytes)
-    roles = find_axes(path, shape, n_classes, class_axis)
+    roles = _roles(path, shape, n_classes, class_axis, axes)
     voxels = VoxelType(dtype, *_scaling(path, header))
-    return NiftiReader(path, _geometry(path, header, roles), roles, voxels, offset, n_bytes)
+    geometry = _geometry(path, header, roles)
+    return ArrayReader(
+        path, geometry, roles, stream_order(roles, True), voxels, partial(_content, path, offset, n_bytes)
+    )
+
+
+@contextmanager
+def _content(path: str, offset: int, n_bytes: int) -> Iterator[Source]:
+    with opened(path) as source:
+        source.expect(n_bytes)
+        skip(source, offset)
+        yield source
+
+
+def _roles(path: str, shape: tuple[int, ...], n_classes: int | None, class_axis: str | None, axes: str | None) -> Roles:
+    """Find the roles of the axes: x, y, z first and then the class, or what the config says around x, y, z."""
+    if axes is None or not says_roles(axes):
+        roles = conventional_roles(path, shape, n_classes, class_axis)
+        return replace(roles, named=not roles.assumed)
+    if spatial_order(axes) not in ("xyz", "xy"):
+        raise contradiction(path, shape, axes, "is x, y, z by the standard of NIfTI", "xyzc")
+    return replace(declared_roles(path, shape, n_classes, axes, spaces=NIFTI), named=True)
 
 
 def _read_header(source: Source) -> Any:
@@ -161,7 +138,7 @@ def _scaling(path: str, header: Any) -> tuple[float, float]:
     return slope, inter
 
 
-def _geometry(path: str, header: Any, axes: Axes) -> Geometry:
+def _geometry(path: str, header: Any, roles: Roles) -> Geometry:
     """Where the voxels lie: by the sform, else by the qform, else by the voxel size with the origin at the centre."""
     for field in ("qform_code", "sform_code"):
         if not 0 <= int(header[field]) <= _HIGHEST_XFORM_CODE:
@@ -176,7 +153,7 @@ def _geometry(path: str, header: Any, axes: Axes) -> Geometry:
         elif int(header["qform_code"]) != 0:
             name, affine = "a qform", np.full((4, 4), np.nan) if qform is None else qform
         else:
-            name, affine = "voxel sizes", _centred(header, axes)
+            name, affine = "voxel sizes", _centred(header, roles)
         determinant = np.linalg.det(affine[:3, :3])
         # Maps carry the transform as float32.
         if not np.isfinite(affine.astype(np.float32)).all() or not isfinite(determinant) or determinant == 0:
@@ -184,7 +161,7 @@ def _geometry(path: str, header: Any, axes: Axes) -> Geometry:
         x, y, z = np.sqrt((affine[:3, :3] ** 2).sum(axis=0)).tolist()
     units = int(header["xyzt_units"])
     unit_mm = _UNIT_MM.get(units & 7, 1.0)
-    return Geometry(axes.shape, affine, (x, y, z), unit_mm, True, qform, qform_code, sform_code, units)
+    return Geometry(roles.shape, affine, (x, y, z), unit_mm, True, qform, qform_code, sform_code, units)
 
 
 def _qform(header: Any) -> NDArray[np.float64] | None:
@@ -200,12 +177,13 @@ def _qform(header: Any) -> NDArray[np.float64] | None:
     return qform if np.isfinite(qform).all() else None
 
 
-def _centred(header: Any, axes: Axes) -> NDArray[np.float64]:
+def _centred(header: Any, roles: Roles) -> NDArray[np.float64]:
     """Return the affine of a file without sform and qform, as nibabel makes it; an absent or zero size counts as 1."""
-    sizes = [1.0 if axis is None else abs(float(header["pixdim"][axis + 1])) or 1.0 for axis in axes.space]
+    at = {letter: axis for axis, letter in enumerate(roles.order)}
+    sizes = [abs(float(header["pixdim"][at[letter] + 1])) or 1.0 if letter in at else 1.0 for letter in "xyz"]
     sizes[0] = -sizes[0]  # the Analyze convention: x grows to the left
     affine = np.diag([*sizes, 1.0])
-    affine[:3, 3] = [-(number - 1) / 2 * size for number, size in zip(axes.shape, sizes, strict=True)]
+    affine[:3, 3] = [-(number - 1) / 2 * size for number, size in zip(roles.shape, sizes, strict=True)]
     return affine
 
 

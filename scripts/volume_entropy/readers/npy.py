@@ -4,7 +4,7 @@ The header is matched against the one form that numpy writes, never evaluated, a
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +22,9 @@ _MAGIC = b"\x93NUMPY"
 # Length of the field that holds the length of the header, by the format's major version.
 _LENGTH_BYTES = {1: 2, 2: 4, 3: 4}
 _LONGEST_HEADER = 10_000
+_TEXT = re.compile(r"[<>|][US]\d{1,4}")
+# Of a list of text.
+_LONGEST = 2**20
 _ITEM = re.compile(
     r"""\s*(?P<quote>['"])(?P<key>descr|fortran_order|shape)(?P=quote)\s*:\s*
     (?: (?P<mark>['"])(?P<descr>[^'"\\]*)(?P=mark) | (?P<flag>True|False)
@@ -46,7 +49,7 @@ class NpyHeader:
         return self.length + prod(self.shape) * self.dtype.itemsize
 
 
-def open_reader(path: str, *, n_classes: int | None, class_axis: str, axes: str) -> ArrayReader:
+def open_reader(path: str, *, n_classes: int | None, class_axis: str | None, axes: str | None) -> ArrayReader:
     """See `readers.open_reader`."""
     with opened(path) as source:
         header = read_header(source)
@@ -55,12 +58,18 @@ def open_reader(path: str, *, n_classes: int | None, class_axis: str, axes: str)
 
 
 def array_reader(
-    path: str, header: NpyHeader, content: Opened, n_classes: int | None, class_axis: str, axes: str
+    path: str,
+    header: NpyHeader,
+    content: Opened,
+    n_classes: int | None,
+    class_axis: str | None,
+    axes: str | None,
+    labels: Sequence[str] | None = None,
 ) -> ArrayReader:
-    """Make the reader of an array whose header has been read."""
+    """Make the reader of an array whose header has been read; `labels` are the names of its classes, if it has any."""
     roles = find_roles(path, header.shape, n_classes, class_axis, axes)
     order = stream_order(roles, header.fortran)
-    return ArrayReader(path, unplaced(roles.shape), roles.sizes, order, VoxelType(header.dtype), content)
+    return ArrayReader(path, unplaced(roles.shape), roles, order, VoxelType(header.dtype), content, labels)
 
 
 def read_header(source: Source) -> NpyHeader:
@@ -71,6 +80,27 @@ def read_header(source: Source) -> NpyHeader:
     DataError
         `not_this_format`, `header_invalid` or `type_unsupported`.
     """
+    items, shape, length = _header(source)
+    return NpyHeader(plain_type(source.path, items["descr"]), items["fortran_order"] == "True", shape, length)
+
+
+def read_text(source: Source) -> list[str] | None:
+    """Read a list of text to the end of its stream; None of an array that is anything else, objects among them."""
+    items, shape, _ = _header(source)
+    match = _TEXT.fullmatch(items["descr"])
+    if (
+        match is None
+        or len(shape) != 1
+        or not 0 < (n_bytes := shape[0] * np.dtype(items["descr"]).itemsize) <= _LONGEST
+    ):
+        return None
+    values = np.frombuffer(_read(source, n_bytes), items["descr"]).tolist()
+    source.finish()
+    return [value.decode("utf-8", "replace") if isinstance(value, bytes) else value for value in values]
+
+
+def _header(source: Source) -> tuple[dict[str, str], tuple[int, ...], int]:
+    """Read the items of a header, the shape among them, and how many bytes stand before the voxels."""
     start = _read(source, 8)
     if start[:6] != _MAGIC or start[6] not in _LENGTH_BYTES:
         raise DataError(
@@ -87,9 +117,7 @@ def read_header(source: Source) -> NpyHeader:
     shape = tuple(int(number) for number in re.findall(r"\d+", items["shape"]))
     if shape and min(shape) < 1:
         raise _invalid(source.path, f"the shape {shape}", "positive lengths")
-    return NpyHeader(
-        plain_type(source.path, items["descr"]), items["fortran_order"] == "True", shape, 8 + field + length
-    )
+    return items, shape, 8 + field + length
 
 
 def _items(path: str, text: str) -> dict[str, str]:

@@ -14,8 +14,8 @@ from typing import BinaryIO
 from isal import igzip_lib, isal_zlib
 
 from ..errors import DataError
-from .arrays import ArrayReader
-from .npy import NpyHeader, array_reader, read_header
+from .arrays import LABEL_KEYS, ArrayReader
+from .npy import NpyHeader, array_reader, read_header, read_text
 from .sources import DEFLATE_RATIO, REMAKE, ByteStream, IsalError, Source, open_binary, skip
 
 # nnU-Net v2 and TotalSegmentator, nnU-Net v1, SynthSeg.
@@ -31,12 +31,24 @@ _ZIP_ERRORS = (
 )  # fmt: skip
 
 
-def open_reader(path: str, *, n_classes: int | None, class_axis: str, axes: str) -> ArrayReader:
+def open_reader(path: str, *, n_classes: int | None, class_axis: str | None, axes: str | None) -> ArrayReader:
     """See `readers.open_reader`."""
     with _member(path) as source:
         header = read_header(source)
         source.expect(header.n_bytes)
-    return array_reader(path, header, partial(_content, path, header), n_classes, class_axis, axes)
+    return array_reader(path, header, partial(_content, path, header), n_classes, class_axis, axes, _labels(path))
+
+
+def _labels(path: str) -> list[str] | None:
+    """Read the names of the classes from an array of text beside the probabilities, if there is one."""
+    with open_binary(path) as file:
+        infos, end = _infos(path, file)
+        for info in infos:
+            if info.filename.removesuffix(_SUFFIX) in LABEL_KEYS:
+                labels = read_text(ZipMember(path, file, info, _start(path, file, info, end)))
+                if labels is not None:
+                    return labels
+    return None
 
 
 @contextmanager
@@ -130,17 +142,7 @@ class ZipMember(ByteStream):
 
 def _find(path: str, file: BinaryIO) -> tuple[zipfile.ZipInfo, int]:
     """Find the array to read; and where the directory begins, before which its bytes end."""
-    try:
-        archive = zipfile.ZipFile(file)
-    except _ZIP_ERRORS as error:
-        file.seek(0)
-        if file.read(4) == b"PK\3\4":
-            message = f"{path} is a zip file without a whole directory at its end ({error}); it was cut or damaged"
-            raise DataError("file_truncated", message, REMAKE) from None
-        raise DataError(
-            "not_this_format", f"{path} is no zip file, which an .npz has to be", "Correct the path or the name."
-        ) from None
-    infos = [info for info in archive.infolist() if info.filename.endswith(_SUFFIX)]
+    infos, end = _infos(path, file)
     names = [info.filename.removesuffix(_SUFFIX) for info in infos]
     known = [name for name in KNOWN_ARRAYS if name in names]
     chosen = known if known or len(names) != 1 else names
@@ -151,7 +153,22 @@ def _find(path: str, file: BinaryIO) -> tuple[zipfile.ZipInfo, int]:
             f"{path} holds the arrays {listed}; expected exactly one of {', '.join(KNOWN_ARRAYS)}, or a single array",
             "Save the probabilities alone, or under the name `probabilities`.",
         )
-    return infos[names.index(chosen[0])], archive.start_dir
+    return infos[names.index(chosen[0])], end
+
+
+def _infos(path: str, file: BinaryIO) -> tuple[list[zipfile.ZipInfo], int]:
+    """List the arrays of a zip file, and where its directory begins."""
+    try:
+        archive = zipfile.ZipFile(file)
+    except _ZIP_ERRORS as error:
+        file.seek(0)
+        if file.read(4) == b"PK\3\4":
+            message = f"{path} is a zip file without a whole directory at its end ({error}); it was cut or damaged"
+            raise DataError("file_truncated", message, REMAKE) from None
+        raise DataError(
+            "not_this_format", f"{path} is no zip file, which an .npz has to be", "Correct the path or the name."
+        ) from None
+    return [info for info in archive.infolist() if info.filename.endswith(_SUFFIX)], archive.start_dir
 
 
 def _start(path: str, file: BinaryIO, info: zipfile.ZipInfo, end: int) -> int:

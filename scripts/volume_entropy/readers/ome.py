@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
-from .arrays import Roles
+from .axes import NAMES, Roles
 from .base import Geometry
 from .sources import REMAKE
 
@@ -20,7 +20,6 @@ _UNIT_MM = {
     None: 1.0, "millimeter": 1.0, "micrometer": 1e-3, "nanometer": 1e-6, "angstrom": 1e-7, "centimeter": 10.0,
     "meter": 1e3, "inch": 25.4,
 }  # fmt: skip
-_ROLES = {"c": "c", "channel": "c", "class": "c", "m": "m", "member": "m", "z": "z", "y": "y", "x": "x"}
 _SCANNER, _MM = 1, 2
 
 
@@ -32,13 +31,14 @@ class OmeImage:
     ----------
     dataset
         Path of the array in the group.
-    order
-        As `arrays.Roles.order`; an axis of time is `-`.
+    names, order
+        Of the axes; and as `axes.Roles.order`, an axis of time being `-`.
     scale, translation
         One an axis, in mm where the axis is space.
     """
 
     dataset: str
+    names: tuple[str, ...]
     order: str
     scale: tuple[float, ...]
     translation: tuple[float, ...]
@@ -106,6 +106,7 @@ def _image(path: str, multiscale: Mapping[str, Any]) -> OmeImage:
     units = [_unit(path, axis) if role in "xyz" else 1.0 for axis, role in zip(axes, order, strict=True)]
     return OmeImage(
         name,
+        tuple(axis["name"] for axis in axes),
         order,
         tuple(number * unit for number, unit in zip(scale, units, strict=True)),
         tuple(number * unit for number, unit in zip(translation, units, strict=True)),
@@ -113,7 +114,7 @@ def _image(path: str, multiscale: Mapping[str, Any]) -> OmeImage:
 
 
 def _role(axis: Mapping[str, Any]) -> str:
-    return "c" if axis.get("type") == "channel" else _ROLES.get(axis["name"].lower(), "-")
+    return "c" if axis.get("type") == "channel" else NAMES.get(axis["name"].lower(), "-")
 
 
 def _unit(path: str, axis: Mapping[str, Any]) -> float:

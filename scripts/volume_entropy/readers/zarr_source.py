@@ -7,7 +7,7 @@ without a single chunk, or without a fill value for an absent one, is rejected.
 
 import os
 from collections import OrderedDict
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import prod
@@ -19,21 +19,22 @@ from numpy.typing import NDArray
 from ..errors import DataError
 from ..joblog import logger
 from ..stores.boxes import cells, overlap
-from .arrays import Roles, find_roles, roles_of, spooled_slabs, unplaced
-from .base import Geometry, Slab, times
+from .arrays import find_roles, letters_of, named_roles, spooled_slabs, unplaced
+from .axes import Roles, contradiction
+from .base import Geometry, Slab
 from .npz import KNOWN_ARRAYS
 from .ome import image_of, placed
 from .sources import REMAKE
 from .spool import ORDER, Index5, Spool, as_brick
 from .voxels import VoxelType
 from .zarr_chunks import ChunkedArray
+from .zarr_labels import labels_of, names_of
 from .zarr_metadata import attributes_of, node_type, open_chunked
 
 # Decoded chunks that are kept until no further slab needs them; where that is not enough, they go to a temporary file.
 _KEPT_BYTES = 96 * 2**20
 # A chunk of which several threads decode one each.
 _LARGEST_BRICK_BYTES = 32 * 2**20
-_NAMES = {"member": "m", "class": "c", "channel": "c", "c": "c", "z": "z", "y": "y", "x": "x"}
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class ZarrReader:
     geometry: Geometry
     array: ChunkedArray
     roles: Roles
+    labels: Sequence[str] | None = None
 
     interleaved = False
     quantum = 0.0
@@ -183,8 +185,8 @@ class _Chunks:
         return self._decoded[place]
 
 
-def open_reader(path: str, *, n_classes: int | None, class_axis: str, axes: str) -> ZarrReader:
-    """See `readers.open_reader`; names of axes in the metadata count more than `class_axis` and `axes`."""
+def open_reader(path: str, *, n_classes: int | None, class_axis: str | None, axes: str | None) -> ZarrReader:
+    """See `readers.open_reader`; where the metadata name the axes, `axes` is held against them."""
     path = path.rstrip("/")
     kind = _kind(path)
     if kind == "group" and (image := image_of(path, attributes_of(path))) is not None:
@@ -195,14 +197,16 @@ def open_reader(path: str, *, n_classes: int | None, class_axis: str, axes: str)
                 f"{path} has {len(image.order)} axes in its OME metadata, but its array has {len(array.shape)}",
                 REMAKE,
             )
-        roles = roles_of(image.order, array.shape)
+        roles = named_roles(path, array.shape, image.names, image.order, n_classes, None, axes)
+        if ("z" in roles.order) != ("z" in image.order):
+            # Its scale and its unit are those of an axis that is no z by name.
+            raise contradiction(path, array.shape, axes or "", f"names its axes {', '.join(image.names)}", image.order)
         geometry = placed(path, image, roles)
     else:
         array = open_chunked(path if kind == "array" else os.path.join(path, _only_array(path)))
-        roles = _declared(array) or find_roles(path, array.shape, n_classes, class_axis, axes)
+        roles = _roles(path, array, n_classes, class_axis, axes)
         geometry = unplaced(roles.shape)
-    _check_roles(path, roles, array.shape, n_classes)
-    return ZarrReader(path, geometry, array, roles)
+    return ZarrReader(path, geometry, array, roles, labels_of(path, array, roles))
 
 
 def _kind(path: str) -> str:
@@ -239,33 +243,13 @@ def _only_array(path: str) -> str:
     return chosen[0]
 
 
-def _declared(array: ChunkedArray) -> Roles | None:
-    """Return the roles by the names of an array's dimensions, if all of them say one."""
-    names: Any = array.dimension_names or array.attributes.get("_ARRAY_DIMENSIONS")
-    if not isinstance(names, (list, tuple)) or len(names) != len(array.shape):
-        return None
-    order = "".join(_NAMES.get(str(name).lower(), "-") for name in names)
-    return roles_of(order, array.shape) if set("yx") <= set(order) and _unambiguous(order) else None
-
-
-def _unambiguous(order: str) -> bool:
-    return "-" not in order and len(set(order)) == len(order)
-
-
-def _check_roles(path: str, roles: Roles, shape: tuple[int, ...], n_classes: int | None) -> None:
-    extra = [shape[axis] for axis in _without_role(roles.order)]
-    if any(size != 1 for size in extra):
-        raise DataError(
-            "axes_unclear",
-            f"{path} has the shape {times(shape)}, of which an axis is neither space nor class nor member",
-            "Save one image, without further axes such as time.",
-        )
-    if n_classes not in (None, roles.sizes["c"]):
-        raise DataError(
-            "class_mismatch",
-            f"{path} has the shape {times(shape)}, and so {roles.sizes['c']} classes; expected {n_classes}",
-            "List in `probabilities.classes` what the array holds, in its order.",
-        )
+def _roles(path: str, array: ChunkedArray, n_classes: int | None, class_axis: str | None, axes: str | None) -> Roles:
+    """Find the roles of the axes: by the names of the dimensions, if they have any."""
+    names = names_of(array)
+    order = letters_of(names)
+    if order is None:
+        return find_roles(path, array.shape, n_classes, class_axis, axes)
+    return named_roles(path, array.shape, names, order, n_classes, class_axis, axes)
 
 
 def _without_role(order: str) -> tuple[int, ...]:

@@ -104,7 +104,7 @@ def readable_in_place(
         return None
     sources = []
     for member, class_index, reader in pieces:
-        place = {"member": member, "class": class_index, "n_classes": reader.n_classes}
+        place = {"member": member, "class": class_index, "n_classes": reader.n_classes, "axes": reader.roles.letters}
         sources.append({**place, "fingerprint": fingerprint(os.path.abspath(reader.path))})
         cast(BoxReader, reader).note_absent()
     shape = (n_members, n_classes, z, y, x)
@@ -121,10 +121,9 @@ def open_in_place(store: PathLike, record: Mapping[str, Any], settings: Mapping[
     """
     fingerprints = [source["fingerprint"] for source in record["sources"]]
     _require_unchanged(store, fingerprints)
-    how = {"class_axis": settings["class_axis"], "axes": settings["axes"]}
     pieces = []
     for source in record["sources"]:
-        reader = open_reader(source["fingerprint"][0], n_classes=source["n_classes"], **how)
+        reader = open_reader(source["fingerprint"][0], n_classes=source["n_classes"], axes=source["axes"])
         pieces.append((source["member"], source["class"], cast(BoxReader, reader)))
     shape: Index = tuple(record["shape"])
     _, _, depth, height, width = shape
