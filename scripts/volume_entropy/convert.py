@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from .errors import DataError
+from .errors import DataError, SampleWarning
 from .files import fingerprint
 from .joblog import logger, phase, processed
 from .labels import ReferenceCodes, reference_codes, whole_numbers
 from .presets import check_conventions, geometry_files
-from .readers import Geometry, Reader, check_same_place, one_ahead, open_reader, read_geometry
+from .readers import Geometry, Reader, check_same_place, one_ahead, open_reader, read_geometry, times
 from .samples import Sample, probability_files
 from .stores.in_place import readable_in_place
 from .stores.probabilities import Layout, ProbabilityWriter, choose_layout
@@ -30,6 +30,8 @@ class _Sources:
         Names.
     geometry
         Of the first file that has a place in space.
+    warnings
+        What the headers leave open.
     """
 
     probabilities: list[tuple[int, int, Reader]]
@@ -39,6 +41,7 @@ class _Sources:
     members: list[str]
     geometry: Geometry
     paths: list[str]
+    warnings: list[SampleWarning]
 
 
 def convert_sample(
@@ -137,6 +140,7 @@ def _attributes(sources: _Sources, recipe: Mapping[str, Any]) -> dict[str, Any]:
         "voxel_volume_mm3": sources.geometry.voxel_volume_mm3,
         "source": [fingerprint(path) for path in sources.paths],
         "recipe": dict(recipe),
+        "warnings": [[warning.code, warning.message] for warning in sources.warnings],
         "quantum": max(reader.quantum for _, _, reader in sources.probabilities),
     }
 
@@ -168,12 +172,54 @@ def _open_sources(
     places = [(reader.path, reader.geometry) for _, _, reader in probabilities]
     places += [(path, read_geometry(path)) for path in geometry_files(files, settings)]
     places += [(reader.path, reader.geometry) for reader in (mask, reference, atlas) if reader is not None]
-    if sample.image is not None:
-        places.append((sample.image, read_geometry(sample.image)))
     path, geometry = next((place for place in places if place[1].placed), places[0])
     for other_path, other in places:
         check_same_place(other_path, other, path, geometry)
-    return _Sources(probabilities, mask, reference, atlas, members, geometry, [place[0] for place in places])
+    if not geometry.placed and sample.image is not None:
+        geometry = _lent_by_image(sample.image, path, geometry)
+    warnings = _unit_warnings(path, geometry)
+    paths = [place[0] for place in places]
+    return _Sources(probabilities, mask, reference, atlas, members, geometry, paths, warnings)
+
+
+def _lent_by_image(image: str, path: str, geometry: Geometry) -> Geometry:
+    """Return where an image lies, for arrays that have no place themselves; theirs where it cannot say it.
+
+    An image is for the figure, so that one that cannot be used rejects nothing, with one exception: where its shape is
+    that of the array in another order, the axes of the array are misread.
+    """
+    try:
+        lent = read_geometry(image)
+    except (DataError, OSError) as error:
+        logger.warning("%s has no place in space, and its image gives it none: %s", path, error)
+        return geometry
+    if lent.shape != geometry.shape:
+        if lent.placed and sorted(lent.shape) == sorted(geometry.shape):
+            check_same_place(path, geometry, image, lent)
+        found, expected = times(lent.shape), times(geometry.shape)
+        logger.warning(
+            "%s has no place in space, and its image, %s, gives it none: it has %s voxels, not %s",
+            path,
+            image,
+            found,
+            expected,
+        )
+        return geometry
+    return lent
+
+
+def _unit_warnings(path: str, geometry: Geometry) -> list[SampleWarning]:
+    """Say that the voxel size is only assumed to be in millimetres."""
+    if not geometry.unitless:
+        return []
+    size = times(tuple(f"{edge:.6g}" for edge in geometry.zooms))
+    return [
+        SampleWarning(
+            "unit_missing",
+            f"{path} gives no unit of length for its axes {', '.join(geometry.unitless)}: millimetres were assumed, so "
+            f"that a voxel (x, y, z) is {size} mm; sizes and totals in mm³ are wrong if it is another unit",
+        )
+    ]
 
 
 def _member_names(token: str | None, readers: Sequence[Reader], settings: Mapping[str, Any]) -> list[str]:
