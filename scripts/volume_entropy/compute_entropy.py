@@ -120,6 +120,7 @@ def _compute(
     summed = summarised_measures(n_members, settings["measures"], store.kind)
     with phase("imports and kernels"):
         from .blocks import BlockSettings, load_kernels
+        from .maps.nifti import affine_mm
         from .passes import first_pass, second_pass
         from .scheduling import THREADS
         from .summary import Field, summarise
@@ -143,7 +144,7 @@ def _compute(
         sample=recipe["sample"],
         shape=store.layout.shape,
         # In mm: the store's is in the unit of the file's header.
-        affine=(store.affine * store.geometry["unit_mm"]).tolist(),
+        affine=affine_mm(store.affine, store.geometry).tolist(),
         voxel_volume_mm3=store.voxel_volume_mm3,
         classes=store.classes,
         n_members=n_members,

@@ -13,7 +13,7 @@ from .files import fingerprint
 from .joblog import logger, phase, processed
 from .labels import ReferenceCodes, reference_codes, whole_numbers
 from .presets import check_conventions, geometry_files
-from .readers import Geometry, Reader, check_same_place, one_ahead, open_reader, read_geometry
+from .readers import Geometry, Reader, check_same_place, one_ahead, open_reader, read_geometry, times
 from .readers.assumptions import check_assumed, check_members
 from .samples import Sample, probability_files
 from .sidecars import check_labels
@@ -177,12 +177,14 @@ def _open_sources(
     places = [(reader.path, reader.geometry) for reader in stored]
     places += [(path, read_geometry(path)) for path in lenders]
     places += [(reader.path, reader.geometry) for reader in others]
-    if sample.image is not None:
-        places.append((sample.image, read_geometry(sample.image, space)))
     path, geometry = next((place for place in places if place[1].placed), places[0])
     for other_path, other in places:
         check_same_place(other_path, other, path, geometry)
-    return _Sources(probabilities, mask, reference, atlas, members, geometry, [place[0] for place in places], warnings)
+    if not geometry.placed and sample.image is not None:
+        geometry = _lent_by_image(sample.image, space, path, geometry)
+    warnings += _unit_warnings(path, geometry)
+    paths = [place[0] for place in places]
+    return _Sources(probabilities, mask, reference, atlas, members, geometry, paths, warnings)
 
 
 def _open_probabilities(
@@ -200,6 +202,46 @@ def _open_probabilities(
         probabilities += [(len(members), first_class, reader) for first_class, reader in enumerate(readers)]
         members += _member_names(token, readers, settings)
     return probabilities, members
+
+
+def _lent_by_image(image: str, space: str | None, path: str, geometry: Geometry) -> Geometry:
+    """Return where an image lies, for arrays that have no place themselves; theirs where it cannot say it.
+
+    An image is for the figure, so that one that cannot be used rejects nothing, with one exception: where its shape is
+    that of the array in another order, the axes of the array are misread.
+    """
+    try:
+        lent = read_geometry(image, space)
+    except (DataError, OSError) as error:
+        logger.warning("%s has no place in space, and its image gives it none: %s", path, error)
+        return geometry
+    if lent.shape != geometry.shape:
+        if lent.placed and sorted(lent.shape) == sorted(geometry.shape):
+            check_same_place(path, geometry, image, lent)
+        found, expected = times(lent.shape), times(geometry.shape)
+        logger.warning(
+            "%s has no place in space, and its image, %s, gives it none: it has %s voxels, not %s",
+            path,
+            image,
+            found,
+            expected,
+        )
+        return geometry
+    return lent
+
+
+def _unit_warnings(path: str, geometry: Geometry) -> list[SampleWarning]:
+    """Say that the voxel size is only assumed to be in millimetres."""
+    if not geometry.unitless:
+        return []
+    size = times(tuple(f"{edge:.6g}" for edge in geometry.zooms))
+    return [
+        SampleWarning(
+            "unit_missing",
+            f"{path} gives no unit of length for its axes {', '.join(geometry.unitless)}: millimetres were assumed, so "
+            f"that a voxel (x, y, z) is {size} mm; sizes and totals in mm³ are wrong if it is another unit",
+        )
+    ]
 
 
 def _member_names(token: str | None, readers: Sequence[Reader], settings: Mapping[str, Any]) -> list[str]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 CODES: dict[str, str] = {
-    "file_missing": "A source file does not exist, or is a dangling link, a directory, a pipe or a socket.",
+    "file_missing": "A source file does not exist, or is no file: a dangling link, a directory, a pipe, a device.",
     "file_unreadable": "A source file exists, but its permissions or the file system do not let it be read.",
     "not_this_format": "The content is not what the file's name promises (not gzip, not NIfTI, empty, plain text).",
     "file_truncated": "The file ends before its header says it does.",
@@ -17,7 +17,7 @@ CODES: dict[str, str] = {
     "header_invalid": "The header contradicts itself, the file size or the format (dimensions, data type, scaling).",
     "type_unsupported": "The voxels are RGB, complex or another type that cannot hold probabilities.",
     "shape_mismatch": "Files of one sample differ in their number of voxels.",
-    "affine_mismatch": "Files of one sample lie in different places (affines differ by more than 1e-3 mm).",
+    "affine_mismatch": "Files of one sample lie in different places (a corner by more than 0.1 voxel).",
     "class_mismatch": "The number or order of classes is not what the config says.",
     "axes_unclear": "Which axes are space, class and member cannot be told, or is not what the config says.",
     "not_probabilities": "The values are no probabilities: logits, percentages, grey values or unnormalised scores.",

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .errors import DataError
-from .sidecars import LABELMAP, check_sidecars, sidecar_file, stem
+from .sidecars import LABELMAP, check_sidecars, sidecar_file, stem, store_of
 
 
 def check_conventions(paths: Iterable[str], settings: Mapping[str, Any]) -> None:
@@ -32,7 +32,7 @@ def check_conventions(paths: Iterable[str], settings: Mapping[str, Any]) -> None
 
 def refused(path: str, rules: Sequence[Mapping[str, str]]) -> None:
     """Raise `refused_by_preset` if a rule's pattern is found in the file's name."""
-    rule = refusal(os.path.basename(path), rules)
+    rule = refusal(os.path.basename(store_of(path)), rules)
     if rule is not None:
         raise DataError("refused_by_preset", f"{path} is {rule['reason']}", _sentence(rule["remedy"]))
 
@@ -61,7 +61,9 @@ def geometry_file(path: str, pattern: str | None) -> str | None:
     In `pattern`, the config's `probabilities.geometry`, `{stem}` stands for the array's name without its suffix; the
     result is relative to the array's folder.
     """
-    if pattern is None or not path.endswith((".npz", ".npy", ".zarr")) or path.endswith(".ome.zarr"):
+    # What has none of these endings is a Zarr store of another name.
+    path = store_of(path)
+    if pattern is None or path.endswith((".nii", ".nii.gz", ".mgh", ".mgz", ".ome.zarr")):
         return None
     folder, name = os.path.split(path)
     return os.path.normpath(os.path.join(folder, pattern.replace("{stem}", stem(name))))

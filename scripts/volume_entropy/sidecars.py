@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from .errors import DataError
+from .files import PLAIN_FILE, found_at
 
 # The values of `probabilities.sidecar`.
 LABELMAP, DATASET_JSON = "labelmap", "dataset_json"
@@ -20,7 +21,8 @@ _NO_NAME = re.compile(
 )
 
 # Longest first, so that `.nii.gz` goes as a whole.
-_SUFFIXES = (".ome.zarr", ".nii.gz", ".zarr", ".nii", ".mgz", ".npz", ".npy")
+_SUFFIXES = (".ome.zarr", ".nii.gz", ".zarr", ".nii", ".mgz", ".mgh", ".npz", ".npy")
+_OF_FILES = tuple(suffix for suffix in _SUFFIXES if not suffix.endswith(".zarr"))
 
 
 def check_sidecars(path: str, settings: Mapping[str, Any]) -> None:
@@ -52,13 +54,29 @@ def listed_labels(paths: Iterable[str], settings: Mapping[str, Any]) -> list[Any
 
 def dataset_file(path: str) -> str:
     """Name nnU-Net's description of a data set beside a file."""
-    return os.path.join(os.path.dirname(path), "dataset.json")
+    return os.path.join(os.path.dirname(store_of(path)), "dataset.json")
 
 
 def sidecar_file(path: str) -> str:
     """Name the JSON file beside a file."""
-    folder, name = os.path.split(path)
+    folder, name = os.path.split(store_of(path))
     return os.path.join(folder, f"{stem(name)}.json")
+
+
+def is_in_zarr(path: str) -> bool:
+    """Whether a path is a Zarr store, or inside one, by its names."""
+    return any(name.lower().endswith(".zarr") for name in path.split(os.sep))
+
+
+def store_of(path: str) -> str:
+    """Return the Zarr store that a path leads into, beside which its sidecars are; any other path as it is."""
+    if path.lower().endswith(_OF_FILES):
+        return path
+    names = path.split(os.sep)
+    for position, name in enumerate(names, start=1):
+        if name.lower().endswith(".zarr"):
+            return os.sep.join(names[:position])
+    return path
 
 
 def stem(name: str) -> str:
@@ -76,6 +94,9 @@ def stored_classes(settings: Mapping[str, Any]) -> list[str]:
 def read_sidecar(path: str) -> Any:
     """Read a JSON sidecar; a `DataError` says why that cannot be done."""
     try:
+        # Opening a pipe would wait for somebody to write into it.
+        if (found := found_at(path)) not in (PLAIN_FILE, "a directory"):
+            raise DataError("file_missing", f"{path} is {found}, expected a file", "Write the sidecar as a plain file.")
         with open(path, encoding="utf-8-sig") as stream:
             return json.load(stream)
     except (FileNotFoundError, IsADirectoryError):

@@ -17,6 +17,7 @@ from .maps.provenance import DESCRIPTION, dataset_description
 from .measures import MEASURES, SCHEMA_VERSION, default_measures, statistic_keys, summarised_measures
 from .parts import remove_parts
 from .scoring.columns import class_score_columns, lesion_columns, region_columns
+from .sidecars import store_of
 
 # Threads hide the latency of a shared file system; parsing holds the interpreter lock either way.
 READERS = 8
@@ -148,7 +149,7 @@ def _read_one(path: str | os.PathLike[str]) -> Summary:
     # Ten thousand lists of source files are most of the memory, and none of the tables.
     recipe = summary.pop("recipe")
     summary["settings"], summary["atlas"] = recipe["settings"], "atlas" in recipe.get("paths", {})
-    summary["folders"] = {os.path.dirname(source[0]) for source in recipe["sources"]}
+    summary["folders"] = {os.path.dirname(store_of(source[0])) for source in recipe["sources"]}
     return summary
 
 

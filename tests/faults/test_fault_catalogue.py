@@ -345,7 +345,7 @@ def test_fault_12_a_transposed_array_is_right_where_declared_and_else_rejected(t
         assert result["code"] == "shape_mismatch"
 
 
-@pytest.mark.parametrize("kind", ["image", "mask"])
+@pytest.mark.parametrize("kind", ["reference", "mask"])
 def test_fault_13_files_in_other_places_are_rejected_naming_both(tmp_path: Path, kind: str) -> None:
     path = write_nifti(tmp_path / "p.nii", softmax_field())
     other = write_nifti(tmp_path / "other.nii", np.ones(SHAPE, np.uint8), srow_x=[1.0, 0, 0, 90])

@@ -1,5 +1,6 @@
 """Conversion: the store holds what the files say, to the bit; or the reason names the file."""
 
+import os
 import subprocess
 import sys
 import tracemalloc
@@ -10,7 +11,7 @@ from typing import Any
 import nilearn
 import numpy as np
 import pytest
-from files import AFFINE, SHAPE, damaged, recipe, settings, softmax_field, write_nifti
+from files import AFFINE, SHAPE, damaged, recipe, settings, softmax_field, write, write_nifti
 from volume_entropy.convert import convert_sample
 from volume_entropy.errors import DataError
 from volume_entropy.samples import Sample
@@ -191,7 +192,7 @@ def second_of(
             return Sample("s", write_nifti(folder / "p.nii", p), **{kind: path}), settings()
 
 
-SECONDS = {"class": "class1.nii.gz", "member": "1.nii", "mask": "mask.nii.gz", "image": "image.nii.gz"}
+SECONDS = {"class": "class1.nii.gz", "member": "1.nii", "mask": "mask.nii.gz"}
 
 
 @pytest.mark.parametrize("kind", SECONDS)
@@ -205,27 +206,61 @@ def test_files_of_other_shapes_are_rejected_naming_both(tmp_path: Path, kind: st
 
 @pytest.mark.parametrize("kind", SECONDS)
 def test_files_in_other_places_are_rejected_naming_both(tmp_path: Path, kind: str) -> None:
-    sample, resolved = second_of(kind, tmp_path, srow_z=[0, 0, 2.0, -71.99])
+    sample, resolved = second_of(kind, tmp_path, srow_z=[0, 0, 2.0, -71.7])
     error = refused(sample, tmp_path, resolved)
     assert error.code == "affine_mismatch"
     assert SECONDS[kind] in error.message
     assert error.message.count(str(tmp_path)) == 2
+    assert "0.15 voxels apart along z" in error.message
 
 
-@pytest.mark.parametrize("kind", SECONDS)
-def test_a_rounding_of_the_affine_is_no_other_place(tmp_path: Path, kind: str) -> None:
-    sample, resolved = second_of(kind, tmp_path, srow_z=[0, 0, 2.0, -72.0005])
+@pytest.mark.parametrize("kind", [*SECONDS, "image"])
+def test_less_than_a_tenth_of_a_voxel_is_no_other_place(tmp_path: Path, kind: str) -> None:
+    sample, resolved = second_of(kind, tmp_path, srow_z=[0, 0, 2.0, -71.85])
     convert(sample, tmp_path, resolved)
 
 
-def test_an_image_may_have_further_axes(tmp_path: Path) -> None:
-    image = write_nifti(tmp_path / "bold.nii.gz", np.zeros((*SHAPE, 9), np.int16))
-    convert(Sample("s", write_nifti(tmp_path / "p.nii", softmax_field()), image=image), tmp_path)
+IMAGES = {
+    "another shape": lambda folder: write_nifti(folder / "i.nii", np.zeros((9, 9, 9))),
+    "the shape in another order": lambda folder: write_nifti(folder / "i.nii", np.zeros(SHAPE[::-1])),
+    "another place": lambda folder: write_nifti(folder / "i.nii", np.zeros(SHAPE), srow_x=[1.0, 0, 0, 90]),
+    "further axes": lambda folder: write_nifti(folder / "i.nii", np.zeros((*SHAPE, 9), np.int16)),
+    "colours": lambda folder: write_nifti(folder / "i.nii", np.zeros(SHAPE, [(c, "u1") for c in "RGB"])),
+    "nothing": lambda folder: str(folder / "i.nii"),
+    "an empty file": lambda folder: write(folder / "i.nii", b""),
+    "a pipe": lambda folder: os.mkfifo(folder / "i.nii") or str(folder / "i.nii"),
+    "another format": lambda folder: write(folder / "i.png", b"x"),
+}
 
 
-@pytest.mark.parametrize("kind", ["image", "mask"])
+@pytest.mark.parametrize("fault", IMAGES)
+def test_an_image_rejects_no_sample(tmp_path: Path, fault: str) -> None:
+    p = softmax_field()
+    sample = Sample("s", write_nifti(tmp_path / "p.nii", p), image=IMAGES[fault](tmp_path))
+    store = convert(sample, tmp_path)
+    np.testing.assert_array_equal(store.array[0], p.T)
+    np.testing.assert_array_equal(store.affine, AFFINE)
+
+
+@pytest.mark.parametrize("fault", [fault for fault in IMAGES if "order" not in fault and "place" not in fault])
+def test_nor_does_the_image_of_an_array_that_it_could_have_lent_its_place(tmp_path: Path, fault: str) -> None:
+    np.save(tmp_path / "p.npy", softmax_field())
+    sample = Sample("s", str(tmp_path / "p.npy"), image=IMAGES[fault](tmp_path))
+    lent = fault == "further axes"
+    np.testing.assert_array_equal(convert(sample, tmp_path).affine, AFFINE if lent else np.eye(4))
+
+
+def test_an_image_whose_axes_are_those_of_the_array_in_another_order_tells_that_they_are_misread(
+    tmp_path: Path,
+) -> None:
+    np.save(tmp_path / "p.npy", softmax_field())
+    sample = Sample("s", str(tmp_path / "p.npy"), image=IMAGES["the shape in another order"](tmp_path))
+    assert "permuted" in refused(sample, tmp_path).remedy
+
+
+@pytest.mark.parametrize("kind", ["mask", "reference", "atlas"])
 @pytest.mark.parametrize("code", ["file_missing", "not_this_format"])
-def test_an_image_or_mask_that_cannot_be_read_is_rejected(tmp_path: Path, kind: str, code: str) -> None:
+def test_a_mask_or_labels_that_cannot_be_read_are_rejected(tmp_path: Path, kind: str, code: str) -> None:
     path = tmp_path / "other.nii"
     if code == "not_this_format":
         path.write_bytes(b"")

@@ -1,5 +1,6 @@
 """The QC figure says what a reader needs, marks what matters, and is the same bytes every time."""
 
+import os
 import re
 import subprocess
 import sys
@@ -124,22 +125,60 @@ def test_without_an_image_the_segmentation_stands_alone(tmp_path):
     assert all(has_colour(pixels, colour) for colour in class_colours(3))
 
 
-@pytest.mark.parametrize("fault", ["missing", "truncated", "other shape", "other place"])
+IMAGE_FAULTS = {
+    "missing": "no such file",
+    "pipe": "a pipe",
+    "directory": "a directory",
+    "empty": "an empty file",
+    "truncated": "ends in the middle",
+    "several volumes": "holds 3 volumes, expected one",
+    "colours": "voxels of type RGB",
+    "other shape": "has 4 × 5 × 6 voxels, but the segmentation has",
+    "other place": "2.5 voxels apart along x",
+    "qform fits": "the qform of the former lies where the latter is",
+}
+
+
+@pytest.mark.parametrize("fault", IMAGE_FAULTS)
 def test_an_image_that_cannot_be_used_is_a_note_and_not_the_end(tmp_path, fault):
     sample = QC(tmp_path)
-    if fault == "missing":
-        sample.image.unlink()
-    elif fault == "truncated":
-        sample.image.write_bytes(sample.image.read_bytes()[:-30])
-    else:
-        shape = (4, 5, 6) if fault == "other shape" else SHAPE[::-1]
-        affine = np.diag([2.0, 2, 2, 1])
-        affine[0, 3] = 5 if fault == "other place" else 0
-        nibabel.save(nibabel.Nifti1Image(np.zeros(shape, np.int16), affine), sample.image)
+    content, affine = sample.image.read_bytes(), np.diag([2.0, 2, 2, 1])
+    sample.image.unlink()
+    match fault:
+        case "pipe":
+            os.mkfifo(sample.image)
+        case "directory":
+            sample.image.mkdir()
+        case "empty":
+            sample.image.write_bytes(b"")
+        case "truncated":
+            sample.image.write_bytes(content[:-30])
+        case "missing":
+            pass
+        case _:
+            shape = (4, 5, 6) if fault == "other shape" else SHAPE[::-1]
+            dtype = [(colour, "u1") for colour in "RGB"] if fault == "colours" else np.int16
+            array = np.zeros((*shape, 3) if fault == "several volumes" else shape, dtype)
+            image = nibabel.Nifti1Image(array, affine)
+            if fault in ("other place", "qform fits"):
+                image.set_sform(nibabel.affines.from_matvec(affine[:3, :3], [5, 0, 0]), 1)
+                image.set_qform(affine, 1 if fault == "qform fits" else 0)
+            nibabel.save(image, sample.image)
     texts = sample.texts()
-    assert any(text.startswith("The image is not shown.") for text in texts)
+    (note,) = [number for number, text in enumerate(texts) if text.startswith("The image is not shown.")]
+    said = " ".join(texts[note:])
+    assert IMAGE_FAULTS[fault] in said
+    assert "image.nii.gz" in said
+    assert str(tmp_path) not in said
     assert "image" not in texts
     assert "segmentation" in texts
+
+
+@pytest.mark.parametrize("values", [np.nan, np.inf, 0, 1e30, -3e38, 1e-40])
+def test_an_image_of_odd_values_is_drawn(tmp_path, values):
+    sample = QC(tmp_path)
+    nibabel.save(nibabel.Nifti1Image(np.full(SHAPE[::-1], values, np.float32), np.diag([2.0, 2, 2, 1])), sample.image)
+    assert "image" in sample.texts()
 
 
 def test_the_slice_with_the_highest_entropy_is_shown_and_marked(tmp_path):

@@ -142,3 +142,16 @@ def test_the_geometry_is_that_of_json_too(tmp_path: Path) -> None:
     header = json.loads(json.dumps(geometry.header(), allow_nan=False))
     assert header["shape"] == list(SHAPE)
     assert header["affine"] == AFFINE.tolist()
+
+
+@pytest.mark.parametrize("qform_code", [0, 1])
+def test_a_geometry_comes_back_from_json(tmp_path: Path, qform_code: int) -> None:
+    import json
+
+    from volume_entropy.readers import Geometry, check_same_place
+
+    geometry = read_geometry(write_nifti(tmp_path / "p.nii", softmax_field(), qform_code=qform_code))
+    restored = Geometry.from_header(json.loads(json.dumps(geometry.header())))
+    assert restored.header() == geometry.header()
+    assert (restored.shape, restored.other_mm is None) == (geometry.shape, qform_code == 0)
+    check_same_place("one", restored, "other", geometry)

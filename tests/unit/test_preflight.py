@@ -1,10 +1,11 @@
 """What the main process finds before any job."""
 
+import os
 from pathlib import Path
 
 import pytest
 from volume_entropy.errors import ConfigError
-from volume_entropy.files import remove, write_json
+from volume_entropy.files import fingerprint, remove, write_json
 from volume_entropy.measures import SCHEMA_VERSION
 from volume_entropy.runs import preflight
 
@@ -100,6 +101,65 @@ def test_every_source_that_is_not_there_is_named_before_any_job(results, caplog)
     assert not caplog.records
     check(results, *(made(f"s{number}", readable=False) for number in range(25)))
     assert caplog.text.count("does not exist") == 10 and "… and 15 more" in caplog.text
+
+
+def test_an_image_that_never_could_be_read_stops_nothing_later(results):
+    results("a")
+    image = ["/data/a_T1w.nii", None, None, False]
+    recipe = made("a")
+    recipe["sources"].append(image)
+    write_json(f"{results.path}/a/a_summary.json", {"status": "ok", "recipe": recipe})
+    assert check(results, recipe) == set()
+    lost = made("a", readable=False)
+    lost["sources"].append(image)
+    with pytest.raises(ConfigError, match=r"a: /data/a\.nii does not exist"):
+        check(results, lost)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder, its record of the form before, and the record of today."""
+    path = tmp_path / "p.zarr"
+    path.mkdir()
+    (path / "0").write_bytes(b"12")
+    os.utime(path / "0", ns=(1, 10**18))
+    os.utime(path, ns=(1, 10**18))
+    return path, [str(path), 2, 10**18, True], fingerprint(path)
+
+
+@pytest.mark.parametrize("made_by", ["summary", "store"])
+def test_a_record_of_the_form_before_is_kept_while_it_holds_and_all_else_is_the_same(tmp_path, folder, made_by):
+    path, before, today = folder
+    summary, store = tmp_path / "s.json", tmp_path / "store"
+    recipe = {**made("a"), "sources": [today, ["/data/m.nii", 5, 6, True]]}
+    recipe["settings"]["model"] = {"checkpoints": [today]}
+    old = {**recipe, "sources": [before, ["/data/m.nii", 5, 6, True]]}
+    old["settings"] = {"sum_tolerance": 0.01, "model": {"checkpoints": [before]}}
+    if made_by == "summary":
+        write_json(summary, {"recipe": old})
+    else:
+        # What depends on fewer settings.
+        recipe["settings"] = {**recipe["settings"], "unit": "bit"}
+        write_json(store / "zarr.json", {"attributes": {"recipe": old}})
+    kept = preflight.as_recorded(recipe, str(summary), str(store))
+    assert kept["sources"] == old["sources"]
+    assert kept["settings"] == {**recipe["settings"], **old["settings"]}
+    assert list(kept) == list(recipe)
+    another = {**recipe, "revision": 2}
+    assert preflight.as_recorded(another, str(summary), str(store)) == another
+    os.utime(path / "0", ns=(1, 10**18 + 1))
+    assert preflight.as_recorded(recipe, str(summary), str(store)) == recipe
+
+
+def test_a_recipe_without_folders_reads_no_results(tmp_path):
+    assert preflight.as_recorded(made("a"), "/no/such", "/no/such") == made("a")
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"recipe": 3}', '{"recipe": {"settings": 3}}', '{"recipe": {}}'])
+def test_half_a_summary_says_nothing_of_the_form(tmp_path, folder, content):
+    recipe = {**made("a"), "sources": [folder[2]]}
+    (tmp_path / "s.json").write_text(content)
+    assert preflight.as_recorded(recipe, str(tmp_path / "s.json"), str(tmp_path)) == recipe
 
 
 def test_tables_of_another_cohort_are_made_again(results):

@@ -1,13 +1,16 @@
 """What a map's sidecar and `dataset_description.json` say, and that they say the same on every run."""
 
 import json
+import os
 
+import cohorts
 import numpy as np
 import pytest
 import volume_entropy
 from sample_store import AFFINE, SampleStore, softmax_members
-from volume_entropy.files import write_json
+from volume_entropy.files import read_json, write_json
 from volume_entropy.maps.provenance import dataset_description
+from volume_entropy.tables import write_tables
 
 
 def sidecar(folder, sample, name):
@@ -64,3 +67,19 @@ def test_sources_are_the_datasets_of_the_files(tmp_path):
     ]
     assert (found["DatasetType"], found["GeneratedBy"][0]["Name"]) == ("derivative", "volume-entropy")
     assert {"Name", "BIDSVersion"} <= set(found)
+
+
+def test_a_pipe_with_the_name_of_a_description_is_not_opened(tmp_path):
+    (tmp_path / "raw").mkdir()
+    os.mkfifo(tmp_path / "raw/dataset_description.json")
+    found = dataset_description([str(tmp_path / "raw")], tmp_path / "results")
+    assert found["SourceDatasets"] == [{"URL": "../raw"}]
+
+
+def test_a_source_inside_a_zarr_store_belongs_to_the_folder_of_the_store(tmp_path):
+    summary = cohorts.summary("sub-01")
+    summary["recipe"]["sources"] = [[str(tmp_path / "raw/x.ome.zarr/0"), 1, "a" * 32, True]]
+    write_json(tmp_path / "sub-01.json", summary)
+    write_tables([tmp_path / "sub-01.json"], {"sub-01": {}}, tmp_path / "results")
+    described = read_json(tmp_path / "results/dataset_description.json")
+    assert described["SourceDatasets"] == [{"URL": "../raw"}]

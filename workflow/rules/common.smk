@@ -128,19 +128,18 @@ def model_settings(sample):
 
 
 @cache
-def conversion_recipe(sample):
-    settings = {**CONVERSION, **model_settings(sample)}
-    return recipe(SAMPLES[sample], sources_of(sample), settings, settings_of.REVISION)
+def entropy_recipe(sample):
+    settings = {**ENTROPY, **model_settings(sample)}
+    made = recipe(SAMPLES[sample], sources_of(sample), settings, settings_of.REVISION)
+    return preflight.as_recorded(made, summary_of(sample), probability_store(sample))
 
 
 @cache
-def entropy_recipe(sample):
-    return {
-        **conversion_recipe(sample),
-        "settings": used_settings(
-            SAMPLES[sample], {**ENTROPY, **model_settings(sample)}
-        ),
-    }
+def conversion_recipe(sample):
+    """The part of `entropy_recipe` that the probability store depends on."""
+    whole = entropy_recipe(sample)
+    used = used_settings(SAMPLES[sample], {**CONVERSION, **model_settings(sample)})
+    return {**whole, "settings": {key: whole["settings"][key] for key in used}}
 
 
 def conversion_params(wildcards):
@@ -159,8 +158,9 @@ def existing_sources(wildcards):
     """Sources that can be read; a missing one is no DAG input, its sample is rejected and the others run.
 
     The fingerprint in the params tells a change in either direction, so their times do not count (ancient). One with a
-    time in the future is left out: Snakemake refuses an output that is older than any input. So is one with `{x}` or
-    `<x>` in it, which Snakemake would fill in and has no way to escape.
+    time in the future is left out: Snakemake refuses an output that is older than any input; of a folder, whose record
+    has a hash in its place, it looks at the folder's own. So is one with `{x}` or `<x>` in it, which Snakemake would
+    fill in and has no way to escape.
     """
     wanted = conversion_recipe(wildcards.sample)
     if workflow.is_main_process and preflight.store_is_stale(
@@ -171,7 +171,9 @@ def existing_sources(wildcards):
     return [
         ancient(path)
         for path, _, mtime, readable in wanted["sources"]
-        if readable and mtime <= now and snakemake_takes(path)
+        if readable
+        and snakemake_takes(path)
+        and (mtime if isinstance(mtime, int) else os.stat(path).st_mtime_ns) <= now
     ]
 
 

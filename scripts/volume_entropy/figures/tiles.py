@@ -76,7 +76,9 @@ def window_of(stacks: Sequence[NDArray[Any]], objects: Sequence[NDArray[np.bool_
     if inside.size:
         first, last = (float(value) for value in np.percentile(inside, (1, 99)))
         low, high = max(low, first - (last - first) / 2), min(high, last + (last - first) / 2)
-    return (low, high) if high > low else (low - 0.5, low + 0.5)
+    # Next to a large value, half a unit is nothing.
+    half = max(0.5, 1e-6 * abs(low))
+    return (low, high) if high > low else (low - half, low + half)
 
 
 def _sampled(stack: NDArray[Any]) -> NDArray[Any]:
@@ -90,7 +92,8 @@ def grey(stack: NDArray[Any], window: tuple[float, float]) -> Bytes:
     low, high = window
     out = np.empty(stack.shape, np.uint8)
     for target, source in zip(out, stack, strict=True):
-        scaled = (source.astype(np.float32) - np.float32(low)) * np.float32(255 / (high - low))
+        with np.errstate(over="ignore", invalid="ignore"):  # values at the ends of what float32 holds
+            scaled = (source.astype(np.float32) - np.float32(low)) * np.float32(255 / (high - low))
         target[:] = np.clip(np.nan_to_num(scaled, nan=0, posinf=255, neginf=0), 0, 255)
     return out
 

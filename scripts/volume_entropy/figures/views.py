@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..declared_axes import spatial_order
 from ..errors import DataError
-from ..readers import Geometry, check_same_place, open_reader
+from ..readers import Geometry, Reader, check_same_place, open_reader
 from ..stores.measures import MeasureStore
 from .cuts import FINEST, Code, Cuts, Steps, cut, steps_of
 from .sheets import MOSAIC_PIXELS, SHEET_PIXELS
@@ -180,14 +180,14 @@ def gather(
     summary
         Of the sample; without its peak slices they are found in the store.
     image
-        A volume on the same grid; one that cannot be read is a note on the figure, not the end of it.
+        A volume on the same grid; one that is not, or cannot be read, is a note on the figure.
     axes, n_slices
         `axes` and `slices` of the config's `figures`.
     tops
         By measure to show, the end of its colour scale.
     """
-    shape, geometry = store.layout.shape, _geometry_of(store.attributes)
-    affine = geometry.affine * geometry.unit_mm
+    shape, geometry = store.layout.shape, Geometry.from_header(store.attributes["geometry"])
+    affine = geometry.affine_mm
     orientation = orientation_of(affine)
     asked = [plane_of(name, orientation, shape) for name in axes]
     # A volume of one voxel is shown all the same.
@@ -267,22 +267,30 @@ def _image(
     path: str | os.PathLike[str] | None, axes: str | None, selection: _Selection, geometry: Geometry
 ) -> tuple[Stacks | None, str | None]:
     """Read the image's slices, or say why there are none; `axes` is the order of those of a plain array."""
-    if path is None:
+    name = os.fspath(path or "")
+    if not name:
         return None, None
-    name = os.fspath(path)
     try:
-        reader = open_reader(name, n_classes=1, axes=axes)
+        reader = _single_volume(name, axes)
         check_same_place(name, reader.geometry, "the segmentation", geometry)
         depth = max(1, IMAGE_BYTES // (4 * geometry.shape[0] * geometry.shape[1]))
         slabs = ((slab.z, slab.data) for slab in reader.slabs(min(depth, geometry.shape[2]), scaled_only=True))
         return selection.cut(slabs, mean=True), None
-    except DataError as error:
+    except (DataError, OSError) as error:
         logger.warning("the figure has no image: %s", error)
-        return None, str(error)
+        return None, str(error).replace(name, os.path.basename(name))
 
 
-def _geometry_of(attributes: Mapping[str, Any]) -> Geometry:
-    """Restore the grid of the probabilities, as the store keeps it."""
-    fields = dict(attributes["geometry"])
-    fields.update(shape=tuple(fields["shape"]), affine=np.array(fields["affine"], np.float64))
-    return Geometry(**fields)
+def _single_volume(path: str, axes: str | None) -> Reader:
+    """Open an image; a `DataError` says that it cannot be read, or is a series of volumes."""
+    try:
+        reader = open_reader(path, n_classes=1, axes=axes)
+    except DataError as error:
+        if error.code != "class_mismatch":
+            raise
+        reader = open_reader(path, n_classes=None, axes=axes)
+    if (volumes := reader.n_classes * reader.n_members) != 1:
+        raise DataError(
+            "axes_unclear", f"{path} holds {volumes} volumes, expected one", "Give one volume as the image."
+        )
+    return reader

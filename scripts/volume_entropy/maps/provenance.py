@@ -115,6 +115,8 @@ def _normalization(kind: str, tolerance: float | None, complement: bool) -> str:
 
 def _source_dataset(root: str, folder: str | os.PathLike[str]) -> dict[str, str]:
     entry = {"URL": Path(os.path.relpath(root, folder)).as_posix()}
+    if not os.path.isfile(os.path.join(root, DESCRIPTION)):
+        return entry
     try:
         described = read_json(Path(root) / DESCRIPTION)
     except (OSError, ValueError):

@@ -14,7 +14,7 @@ from ..convert import convert_sample
 from ..errors import DataError
 from ..joblog import logger, phase, processed
 from ..labels import ignored_code, reference_codes, unlisted_code, whole_numbers
-from ..readers import read_volume
+from ..readers import check_same_place, read_geometry, read_volume
 from ..samples import sample_of
 from ..stores.probabilities import write_rejection
 from .curves import write_curves
@@ -157,17 +157,12 @@ def _reject(store: Path, error: DataError, recipe: Mapping[str, Any]) -> None:
 
 def _example(image: str, reference: str, recipe: Mapping[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
     """Read image and classes (x, y, z) of a training sample."""
+    check_same_place(reference, read_geometry(reference), image, read_geometry(image))
     codes = reference_codes("softmax", recipe["labels"], recipe["ignore_labels"])
     values = codes.encode(whole_numbers(read_volume(reference)[1], reference, 0))
     classes = values.astype(np.int64)
     classes[np.isin(values, (ignored_code(codes.dtype), unlisted_code(codes.dtype)))] = UNLABELLED
     pixels, labels = input_of(image, recipe["intensity"]), torch.from_numpy(np.ascontiguousarray(classes.T))
-    if pixels.shape != labels.shape:
-        raise DataError(
-            "shape_mismatch",
-            f"{reference} has {tuple(labels.shape)} voxels, but {image} has {tuple(pixels.shape)}",
-            "Resample one of the two to the grid of the other, or correct the samples table.",
-        )
     if not bool((labels != UNLABELLED).any()):
         raise DataError(
             "labels_invalid",

@@ -3,6 +3,7 @@
 A format is one row of `FORMATS` and one module with a function `open_reader(path, *, n_classes, class_axis, axes)`.
 """
 
+import os
 from importlib import import_module
 from typing import Any
 
@@ -10,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError
-from .base import BoxReader, Geometry, Reader, Slab, check_same_place, one_ahead
+from ..sidecars import is_in_zarr
+from .base import BoxReader, Geometry, Reader, Slab, one_ahead, times
+from .places import check_same_place
 
 __all__ = [
     "FORMATS",
@@ -23,6 +26,7 @@ __all__ = [
     "open_reader",
     "read_geometry",
     "read_volume",
+    "times",
 ]
 
 _PART_VOXELS = 2**22
@@ -45,7 +49,7 @@ def open_reader(path: str, *, n_classes: int | None, class_axis: str | None = No
     Parameters
     ----------
     path
-        The file; the end of its name says the format.
+        The file; the end of its name says the format. Of Zarr, a store, or a group or an array inside one.
     n_classes
         Classes that the file has to hold; None: any, for a file of which only the geometry is wanted.
     class_axis
@@ -59,13 +63,20 @@ def open_reader(path: str, *, n_classes: int | None, class_axis: str | None = No
     DataError
         The file cannot be read as what it should be.
     """
-    name = path.lower()
-    for ending, module in FORMATS.items():
-        if name.endswith(ending):
-            reader: Reader = import_module(f"{__name__}.{module}").open_reader(
-                path, n_classes=n_classes, class_axis=class_axis, axes=axes
-            )
-            return reader
+    reader: Reader = import_module(f"{__name__}.{_module_of(path)}").open_reader(
+        path, n_classes=n_classes, class_axis=class_axis, axes=axes
+    )
+    return reader
+
+
+def _module_of(path: str) -> str:
+    """Name the module that reads a path: by the end of its name; a store's parts, and other folders, are Zarr."""
+    name = path.lower().rstrip("/")
+    module = next((module for ending, module in FORMATS.items() if name.endswith(ending)), None)
+    if module is not None:
+        return module
+    if is_in_zarr(path) or os.path.isdir(path):
+        return "zarr_source"
     raise DataError(
         "not_this_format",
         f"{path}: the name ends in no known format; expected one of {', '.join(FORMATS)}",

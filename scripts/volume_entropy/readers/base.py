@@ -1,6 +1,6 @@
 """What every reader gives: a geometry, and slabs in file order."""
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -8,13 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DataError
-
 if TYPE_CHECKING:
     from .axes import Roles
-
-# Largest difference between two affines, entry by entry, that still is the same place.
-AFFINE_TOLERANCE_MM = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +29,12 @@ class Geometry:
     placed
         False where the format has no place in space (plain arrays); `affine` is then the identity.
     qform, qform_code, sform_code, xyzt_units
-        As a NIfTI header has them, so that maps can be written with the codes of their source.
+        As a NIfTI header has them, so that maps can be written with the codes of their source; 0 in `xyzt_units` where
+        the file does not say the unit.
+    assumed
+        Why the place is only assumed, in words: the file does not say it.
+    unitless
+        Spatial axes of an OME-Zarr image that have no unit of length and are taken to be in mm.
     """
 
     shape: tuple[int, int, int]
@@ -46,6 +46,34 @@ class Geometry:
     qform_code: int = 0
     sform_code: int = 0
     xyzt_units: int = 0
+    assumed: str = ""
+    unitless: tuple[str, ...] = ()
+
+    @property
+    def affine_mm(self) -> NDArray[np.float64]:
+        """`affine` to mm; the row below the transform stays what it is."""
+        return self._in_mm(self.affine)
+
+    @property
+    def by_qform(self) -> bool:
+        """Whether the affine is the qform of a header without sform."""
+        return self.qform is not None and self.qform_code > 0 and self.sform_code == 0
+
+    @property
+    def other_mm(self) -> NDArray[np.float64] | None:
+        """The header's other transform, to mm: the qform beside an sform, which counts; None where there is none."""
+        beside = self.qform is not None and self.qform_code > 0 and self.sform_code > 0
+        return self._in_mm(self.qform) if beside and self.qform is not None else None
+
+    @property
+    def says_unit(self) -> bool:
+        """Whether the file says its unit of length, of which the lowest three bits of `xyzt_units` tell."""
+        return self.xyzt_units & 7 != 0
+
+    def _in_mm(self, affine: NDArray[np.float64]) -> NDArray[np.float64]:
+        scaled = affine.copy()
+        scaled[:3] *= self.unit_mm
+        return scaled
 
     @property
     def voxel_volume_mm3(self) -> float:
@@ -58,6 +86,15 @@ class Geometry:
         """Return all fields as JSON has them."""
         fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
         return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in fields.items()}
+
+    @classmethod
+    def from_header(cls, header: Mapping[str, Any]) -> "Geometry":
+        """Restore what `header` gave."""
+        matrices = {
+            name: np.array(header[name], np.float64) for name in ("affine", "qform") if header[name] is not None
+        }
+        lists = {name: tuple(value) for name, value in header.items() if isinstance(value, list)}
+        return cls(**{**header, **lists, **matrices})
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,45 +204,6 @@ def one_ahead(slabs: Generator[Slab]) -> Iterator[Slab]:
             slabs.close()
 
 
-def check_same_place(path: str, geometry: Geometry, other_path: str, other: Geometry) -> None:
-    """Check that two files of a sample have the same voxels in the same place.
-
-    Raises
-    ------
-    DataError
-        They differ; the message names both files.
-    """
-    if geometry.shape != other.shape:
-        hint = ""
-        if sorted(geometry.shape) == sorted(other.shape):
-            hint = " The axes look permuted: see `probabilities.axes`."
-        elif _could_be_cropped(geometry, other) or _could_be_cropped(other, geometry):
-            hint = (
-                " An array that is smaller than its image may be cropped: nnU-Net v1 does not revert its cropping in "
-                "the .npz, and only its pickle, which is not opened, says where the crop lay; predict with nnU-Net v2."
-            )
-        raise DataError(
-            "shape_mismatch",
-            f"{path} has {times(geometry.shape)} voxels, but {other_path} has {times(other.shape)}",
-            f"Resample one of the two to the grid of the other, or correct the samples table.{hint}",
-        )
-    if not (geometry.placed and other.placed):
-        return
-    difference = np.abs(geometry.affine * geometry.unit_mm - other.affine * other.unit_mm).max()
-    if difference > AFFINE_TOLERANCE_MM:
-        raise DataError(
-            "affine_mismatch",
-            f"{path} and {other_path} lie in different places: their affines differ by up to {difference:.4g} mm, "
-            f"expected at most {AFFINE_TOLERANCE_MM:g} mm",
-            "Resample one of the two to the grid of the other, or correct the samples table.",
-        )
-
-
-def _could_be_cropped(array: Geometry, image: Geometry) -> bool:
-    smaller = all(size <= full for size, full in zip(array.shape, image.shape, strict=True))
-    return smaller and image.placed and not array.placed
-
-
-def times(shape: tuple[int, ...]) -> str:
+def times(shape: tuple[int | str, ...]) -> str:
     """Write a shape as messages do: 4 × 5 × 6."""
     return " × ".join(map(str, shape))

@@ -114,7 +114,8 @@ def _geometry(path: str, shape: tuple[int, int, int], fields: tuple[float, ...] 
         if not np.isfinite(affine.astype(np.float32)).all() or not np.isfinite(determinant) or determinant == 0:
             raise _invalid(path, "a geometry that puts the voxels nowhere", "voxel sizes and directions with a volume")
     x, y, z = np.abs(zooms).tolist()
-    return Geometry(shape, affine, (x, y, z), 1.0, True, None, 0, _SCANNER, _MM)
+    assumed = "its header marks its geometry as not valid" if fields is None else ""
+    return Geometry(shape, affine, (x, y, z), 1.0, True, None, 0, _SCANNER, _MM, assumed)
 
 
 def _invalid(path: str, found: str, expected: str) -> DataError:

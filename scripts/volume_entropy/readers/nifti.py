@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from ..declared_axes import says_roles, spatial_order
 from ..errors import DataError
+from ..joblog import logger
 from .arrays import ArrayReader, stream_order
 from .axes import NIFTI, Roles, contradiction, conventional_roles, declared_roles
 from .base import Geometry
@@ -31,6 +32,10 @@ _SINGLE_FILE = {Nifti1Header: b"n+1", Nifti2Header: b"n+2"}
 _REAL_KINDS = "iuf"
 _HIGHEST_XFORM_CODE = 5
 _UNIT_MM = {1: 1000.0, 2: 1.0, 3: 0.001}
+_COPY_QFORM = (
+    "Make it again; or, if its qform is right, copy it over the sform: in nibabel `image.set_sform(image.get_qform(), "
+    "1)`, then save it under a new name; or in place, `fslorient -copyqform2sform`."
+)
 
 
 def open_reader(path: str, *, n_classes: int | None, class_axis: str | None, axes: str | None) -> ArrayReader:
@@ -145,36 +150,86 @@ def _geometry(path: str, header: Any, roles: Roles) -> Geometry:
             # Some readers take such a transform, others fall back to another one: another place.
             raise _invalid(path, f"the {field} {int(header[field])}", f"0 to {_HIGHEST_XFORM_CODE}")
     with np.errstate(all="ignore"):  # absurd transforms overflow on their way to being refused
-        qform = _qform(header) if int(header["qform_code"]) != 0 else None
+        qform = _qform(header, roles.shape) if int(header["qform_code"]) != 0 else None
         qform_code = 0 if qform is None else int(header["qform_code"])
-        sform_code = int(header["sform_code"])
-        if sform_code != 0:
-            name, affine = "an sform", np.asarray(header.get_sform(), dtype=np.float64)
+        sform, sform_code = _sform(path, header, roles.shape, qform)
+        if sform is not None:
+            name, affine = "an sform", sform
         elif int(header["qform_code"]) != 0:
             name, affine = "a qform", np.full((4, 4), np.nan) if qform is None else qform
         else:
             name, affine = "voxel sizes", _centred(header, roles)
-        determinant = np.linalg.det(affine[:3, :3])
-        # Maps carry the transform as float32.
-        if not np.isfinite(affine.astype(np.float32)).all() or not isfinite(determinant) or determinant == 0:
-            raise _invalid(path, f"{name} that put the voxels nowhere", "a finite transform that keeps volume")
+        if not _places(affine):
+            usable = sform is not None and qform is not None and _places(qform)
+            raise DataError(
+                "header_invalid",
+                f"{path} has {name} that put the voxels nowhere in its header, expected a finite transform that keeps "
+                "volume",
+                _COPY_QFORM if usable else REMAKE,
+            )
         x, y, z = np.sqrt((affine[:3, :3] ** 2).sum(axis=0)).tolist()
+    assumed = "" if sform_code or qform_code else "its sform_code and qform_code are 0"
     units = int(header["xyzt_units"])
     unit_mm = _UNIT_MM.get(units & 7, 1.0)
-    return Geometry(roles.shape, affine, (x, y, z), unit_mm, True, qform, qform_code, sform_code, units)
+    return Geometry(roles.shape, affine, (x, y, z), unit_mm, True, qform, qform_code, sform_code, units, assumed)
 
 
-def _qform(header: Any) -> NDArray[np.float64] | None:
+def _places(affine: NDArray[np.float64]) -> bool:
+    """Whether a transform is one; maps carry it as float32."""
+    determinant = np.linalg.det(affine[:3, :3])
+    return bool(np.isfinite(affine.astype(np.float32)).all() and np.isfinite(determinant) and determinant != 0)
+
+
+def _sform(
+    path: str, header: Any, shape: tuple[int, int, int], qform: NDArray[np.float64] | None
+) -> tuple[NDArray[np.float64] | None, int]:
+    """Return the sform and its code; None and 0 where there is none, or zeros beside a qform that says the place."""
+    code = int(header["sform_code"])
+    if code == 0:
+        return None, 0
+    sform = np.asarray(header.get_sform(), dtype=np.float64)
+    if sform[:3, :3].any():
+        return _completed(sform, shape), code
+    if qform is None or not _places(qform):
+        raise DataError(
+            "header_invalid",
+            f"{path} has the sform_code {code}, but an sform of zeros, and no qform that says a place instead; "
+            "expected a transform from voxels to space",
+            "Make it again; or, only where its voxels are surely those of the image that it was made from, in the same "
+            "order, set its sform to that of the image: in nibabel `image.set_sform(affine, 1)` with the image's "
+            "`affine`, then save it under a new name.",
+        )
+    logger.warning("%s: its sform is all zeros, with sform_code %d; its qform is used instead", path, code)
+    return None, 0
+
+
+def _qform(header: Any, shape: tuple[int, int, int]) -> NDArray[np.float64] | None:
     """Return the qform, or None if its numbers are no rotation, which does no harm beside a valid sform."""
+    header = header.copy()
     if header["pixdim"][0] == 0:
         # By the standard, a handedness of 0 is 1.
-        header = header.copy()
         header["pixdim"][0] = 1
+    for axis, size in enumerate(shape, start=1):
+        if size == 1 and header["pixdim"][axis] == 0:
+            # The thickness of a single slice, which many programs leave at 0; nifti1_io counts it as 1.
+            header["pixdim"][axis] = 1
     try:
         qform = np.asarray(header.get_qform(), dtype=np.float64)
     except (ValueError, HeaderDataError):
         return None
     return qform if np.isfinite(qform).all() else None
+
+
+def _completed(sform: NDArray[np.float64], shape: tuple[int, int, int]) -> NDArray[np.float64]:
+    """Give a single slice, of which the sform lacks the direction, one of length 1 across its plane."""
+    lacking = [axis for axis in range(3) if shape[axis] == 1 and not sform[:3, axis].any()]
+    if len(lacking) != 1:
+        return sform
+    (axis,) = lacking
+    across = np.cross(sform[:3, (axis + 1) % 3], sform[:3, (axis + 2) % 3])
+    completed = sform.copy()
+    completed[:3, axis] = across / np.linalg.norm(across)
+    return completed
 
 
 def _centred(header: Any, roles: Roles) -> NDArray[np.float64]:

@@ -2,7 +2,6 @@
 
 import errno
 import os
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from gzip import BadGzipFile
@@ -11,6 +10,7 @@ from typing import BinaryIO, Protocol
 from isal import igzip, igzip_lib
 
 from ..errors import DataError
+from ..files import PLAIN_FILE, found_at
 
 # Deflate cannot make more than this out of one byte.
 DEFLATE_RATIO = 1032
@@ -171,27 +171,29 @@ def open_binary(path: str) -> BinaryIO:
         `file_missing` or `file_unreadable`.
     """
     try:
-        # A pipe would be waited for; its opening, and that of a file, ends at once so.
-        file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))  # noqa: SIM115
-        if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            return file
-        file.close()
-        raise OSError(errno.ENXIO, "no file")
+        # Opening a pipe would wait for somebody to write into it.
+        if (found := found_at(path)) == PLAIN_FILE:
+            return open(path, "rb")
     except OSError as error:
-        code = _OPEN_ERRORS.get(error.errno or 0)
-        if code is None:
-            raise
-        if code == "file_unreadable":
-            message = f"{path} cannot be read: {error.strerror}"
-            raise DataError(code, message, "Give read permission to the account that runs the workflow.") from None
+        if _OPEN_ERRORS.get(error.errno or 0) != "file_missing":
+            raise unreadable(path, error) from None
         found = "a directory" if os.path.isdir(path) else "a dangling link" if os.path.islink(path) else "no such file"
-        if error.errno == errno.ENXIO:
-            found = "a pipe, a socket or a device"
-        raise DataError(
-            code,
-            f"{path} cannot be read: found {found}, expected a file",
-            "Correct the path in the samples table, or bring the file to its place.",
-        ) from None
+    raise DataError(
+        "file_missing",
+        f"{path} cannot be read: found {found}, expected a file",
+        "Correct the path in the samples table, or bring the file to its place.",
+    )
+
+
+def unreadable(path: str, error: OSError) -> Exception:
+    """Return the error to raise where a file or a folder may not be read; that of a failing disk is what it was."""
+    if _OPEN_ERRORS.get(error.errno or 0) != "file_unreadable":
+        return error
+    return DataError(
+        "file_unreadable",
+        f"{path} cannot be read: {error.strerror}",
+        "Give read permission to the account that runs the workflow.",
+    )
 
 
 _OPEN_ERRORS = {

@@ -5,7 +5,6 @@ So a chunk that was lost cannot be told from one that was never written: the log
 without a single chunk, or without a fill value for an absent one, is rejected.
 """
 
-import os
 from collections import OrderedDict
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,14 +21,14 @@ from ..stores.boxes import cells, overlap
 from .arrays import find_roles, letters_of, named_roles, spooled_slabs, unplaced
 from .axes import Roles, contradiction
 from .base import Geometry, Slab
-from .npz import KNOWN_ARRAYS
-from .ome import image_of, placed
+from .ome import placed
 from .sources import REMAKE
 from .spool import ORDER, Index5, Spool, as_brick
 from .voxels import VoxelType
 from .zarr_chunks import ChunkedArray
 from .zarr_labels import labels_of, names_of
-from .zarr_metadata import attributes_of, node_type, open_chunked
+from .zarr_metadata import open_chunked
+from .zarr_places import locate
 
 # Decoded chunks that are kept until no further slab needs them; where that is not enough, they go to a temporary file.
 _KEPT_BYTES = 96 * 2**20
@@ -188,9 +187,9 @@ class _Chunks:
 def open_reader(path: str, *, n_classes: int | None, class_axis: str | None, axes: str | None) -> ZarrReader:
     """See `readers.open_reader`; where the metadata name the axes, `axes` is held against them."""
     path = path.rstrip("/")
-    kind = _kind(path)
-    if kind == "group" and (image := image_of(path, attributes_of(path))) is not None:
-        array = open_chunked(os.path.join(path, image.dataset))
+    folder, image = locate(path)
+    array = open_chunked(folder)
+    if image is not None:
         if len(image.order) != len(array.shape):
             raise DataError(
                 "header_invalid",
@@ -203,44 +202,9 @@ def open_reader(path: str, *, n_classes: int | None, class_axis: str | None, axe
             raise contradiction(path, array.shape, axes or "", f"names its axes {', '.join(image.names)}", image.order)
         geometry = placed(path, image, roles)
     else:
-        array = open_chunked(path if kind == "array" else os.path.join(path, _only_array(path)))
         roles = _roles(path, array, n_classes, class_axis, axes)
         geometry = unplaced(roles.shape)
     return ZarrReader(path, geometry, array, roles, labels_of(path, array, roles))
-
-
-def _kind(path: str) -> str:
-    if not os.path.exists(path):
-        found = "a dangling link" if os.path.islink(path) else "nothing"
-        raise DataError(
-            "file_missing",
-            f"{path} cannot be read: found {found}, expected a folder",
-            "Correct the path in the samples table, or bring the folder to its place.",
-        )
-    kind = node_type(path) if os.path.isdir(path) else None
-    if kind is None:
-        found = "a folder without Zarr metadata" if os.path.isdir(path) else "a file"
-        raise DataError(
-            "not_this_format",
-            f"{path} is {found}, expected a Zarr array or group, which is a folder",
-            "Copy the folder again, with its hidden files; unpack it if it is an archive.",
-        )
-    return kind
-
-
-def _only_array(path: str) -> str:
-    """Name the array of a group to read: one with a known name, or the only one."""
-    names = sorted(entry.name for entry in os.scandir(path) if entry.is_dir() and node_type(entry.path) == "array")
-    known = [name for name in KNOWN_ARRAYS if name in names]
-    chosen = known or names
-    if len(chosen) != 1:
-        listed = ", ".join(map(repr, names[:10])) or "none"
-        raise DataError(
-            "not_this_format",
-            f"{path} holds the arrays {listed}; expected exactly one of {', '.join(KNOWN_ARRAYS)}, or a single array",
-            "Give the path of the array within the group, ending in .zarr, or save the array alone.",
-        )
-    return chosen[0]
 
 
 def _roles(path: str, array: ChunkedArray, n_classes: int | None, class_axis: str | None, axes: str | None) -> Roles:

@@ -4,14 +4,14 @@ import csv
 import json
 import logging
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError
-from ..files import read_json
+from ..files import is_unchanged, read_json
 from ..maps.names import missing_map
 from ..measures import SCHEMA_VERSION
 
@@ -79,8 +79,7 @@ def check(
     lost = [
         f"{recipe['sample']}: {path} {'cannot be read' if size is not None else 'does not exist'}"
         for summary, recipe in recipes.items()
-        for path, size, _, readable in recipe["sources"]
-        if not readable and (summaries[summary] or {}).get("status") == "ok"
+        for path, size in _lost_sources(summaries[summary] or {}, recipe)
     ]
     if lost:
         raise ConfigError(
@@ -126,6 +125,69 @@ def _tell_missing(recipes: Iterable[Mapping[str, Any]]) -> None:
         logger.warning("%sWhat cannot do without such a file is rejected, and the other samples run.", more)
 
 
+def _lost_sources(summary: Mapping[str, Any], recipe: Mapping[str, Any]) -> Iterator[tuple[str, int | None]]:
+    """Yield path and size of what a finished sample was made from, and cannot be read today.
+
+    Not of an image that could not be read then either: it is for the figure alone.
+    """
+    if summary.get("status") != "ok":
+        return
+    never = {path for path, _, _, readable in (summary.get("recipe") or {}).get("sources", ()) if not readable}
+    for path, size, _, readable in recipe["sources"]:
+        if not readable and path not in never:
+            yield path, size
+
+
+def as_recorded(recipe: Mapping[str, Any], summary: str, store: str) -> dict[str, Any]:
+    """Give a recipe with the records of folders in the form of before, where results have them so and still hold.
+
+    A recipe is compared with that of the results, and by Snakemake with what it kept: another form of the same record
+    must make nothing again. Where anything else differs, the sample is made again, and its records are of today.
+
+    Parameters
+    ----------
+    recipe
+        That of the sample's numbers, from today's files.
+    summary, store
+        Paths of what may have been made by it: the summary, and the probability store, from which a job takes the form
+        whose summary Snakemake has removed already.
+    """
+    recipe = dict(recipe)
+    if not _has_folders(recipe):
+        return recipe
+    for made in (_read_or_none(summary), (_read_or_none(f"{store}/zarr.json") or {}).get("attributes")):
+        old = made.get("recipe") if isinstance(made, dict) else None
+        if isinstance(old, dict) and isinstance(old.get("settings"), dict):
+            kept = _in_form_of(recipe, old)
+            asked = {**kept, "settings": {key: kept["settings"].get(key) for key in old["settings"]}}
+            if json.loads(json.dumps(asked)) == old:
+                return dict(kept)
+    return recipe
+
+
+def _is_folder_record(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 4 and isinstance(value[2], str) and isinstance(value[3], bool)
+
+
+def _has_folders(value: Any) -> bool:
+    if _is_folder_record(value):
+        return True
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
+    return any(map(_has_folders, inside))
+
+
+def _in_form_of(new: Any, old: Any) -> Any:
+    """Put the records of folders that `old` has in the form of before, and that still hold, into `new`."""
+    if _is_folder_record(new):
+        of_before = isinstance(old, list) and len(old) == 4 and old[0] == new[0] and isinstance(old[2], int)
+        return old if of_before and is_unchanged(old) else new
+    if isinstance(new, dict) and isinstance(old, dict):
+        return {key: _in_form_of(value, old.get(key)) for key, value in new.items()}
+    if isinstance(new, list) and isinstance(old, list) and len(new) == len(old):
+        return [_in_form_of(value, other) for value, other in zip(new, old, strict=True)]
+    return new
+
+
 def store_is_stale(path: str, recipe: Mapping[str, Any]) -> bool:
     """Whether there is a store, left by a killed run or kept, that was made by another recipe than this."""
     try:
@@ -168,14 +230,18 @@ def _why_stale(summary: Mapping[str, Any], recipe: Mapping[str, Any], missing: s
 
 def _look(path: str) -> tuple[dict[str, Any] | None, str | None]:
     """Read a summary, None where there is none; and see which of the maps that were made with it is gone."""
+    summary = _read_or_none(path)
+    return summary, missing_map(Path(path).parent / "maps", summary.get("maps", {})) if summary else None
+
+
+def _read_or_none(path: str) -> dict[str, Any] | None:
     try:
-        summary = read_json(path)
+        return read_json(path)
     except FileNotFoundError:
-        return None, None
+        return None
     except (ValueError, OSError):
-        # Half a summary, or none: it is made again.
-        return {}, None
-    return summary, missing_map(Path(path).parent / "maps", summary.get("maps", {}))
+        # Half a file, or none: it is made again.
+        return {}
 
 
 def _tables_of_another_cohort(

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError
-from ..files import fingerprint
+from ..files import fingerprint, is_unchanged
 from ..readers import BoxReader, Reader, open_reader
 from .boxes import Index, spans_of
 from .layout import Layout, layout_of_bricks
@@ -139,5 +139,5 @@ def _shared(wanted: range, first: int, number: int) -> tuple[range, range]:
 
 def _require_unchanged(store: PathLike, fingerprints: Sequence[Sequence[Any]]) -> None:
     for given in fingerprints:
-        if fingerprint(given[0]) != list(given):
+        if not is_unchanged(given):
             raise StoreError(store, f"{given[0]}, which it refers to, is not what it was")
