@@ -25,7 +25,8 @@ CODES: dict[str, str] = {
     "no_valid_voxels": "Not one voxel holds usable probabilities.",
     "single_class": "One class under kind `softmax` is a foreground probability without its background.",
     "member_mismatch": "An image has not one row for each member of its table.",
-    "mask_invalid": "The mask is no mask: it holds NaN, or covers no voxel where it must.",
+    "mask_invalid": "The mask is no mask: it holds fractions or infinity.",
+    "mask_empty": "The mask covers no voxel.",
     "labels_invalid": "The reference or the atlas is no label image: it holds NaN, fractions, or too large numbers.",
     "refused_by_preset": "The file is one that this producer writes, but not one that may be read as probabilities.",
 }

@@ -3,6 +3,7 @@
 A format is one row of `FORMATS` and one module with a function `open_reader(path, *, n_classes, class_axis, axes)`.
 """
 
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
@@ -19,6 +20,7 @@ __all__ = [
     "Reader",
     "Slab",
     "check_same_place",
+    "on_scale",
     "one_ahead",
     "open_reader",
     "read_geometry",
@@ -70,6 +72,16 @@ def open_reader(path: str, *, n_classes: int | None, class_axis: str = "last", a
         f"{path}: the name ends in no known format; expected one of {', '.join(FORMATS)}",
         "Convert the file to NIfTI, or correct its name.",
     )
+
+
+def on_scale(reader: Reader, scale: float | None) -> Reader:
+    """A reader of the same file whose values are divided by `scale`, the config's `probabilities.scale`; None: by 1."""
+    if scale is None:
+        return reader
+    # Every reader of a file has its `voxels.VoxelType` as `voxels`.
+    made: Any = reader
+    divided: Reader = replace(made, voxels=made.voxels.over(scale))
+    return divided
 
 
 def read_geometry(path: str) -> Geometry:

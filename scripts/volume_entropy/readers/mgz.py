@@ -45,7 +45,11 @@ class MghReader:
     n_members = 1
     interleaved = False
     brick = None
-    quantum = 0.0
+
+    @property
+    def quantum(self) -> float:
+        """See `VoxelType`."""
+        return self.voxels.quantum
 
     def slabs(self, depth: int, rows: int | None = None, *, scaled_only: bool = False) -> Generator[Slab]:
         """See `base.Reader`."""

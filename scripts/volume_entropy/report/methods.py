@@ -102,6 +102,8 @@ def _sentences(settings: Mapping[str, Any], n_members: int, group: str | None) -
         f"The uncertainty of the segmentations was measured voxel by voxel with volume-entropy {__version__}, from the "
         f"probabilities of {what} ({listed}).",
     ]
+    if settings.get("scale") is not None:
+        text.append(f"The values of the files were divided by {settings['scale']:g}.")
     if n_members > 1:
         text.append(
             f"Up to {n_members} probability volumes (members) of a sample were combined; P is their mean, p that of "
