@@ -35,7 +35,7 @@ CODES: dict[str, str] = {
 # of the column `warnings`, in the order in which they stand there.
 WARNINGS: dict[str, str] = {
     "labels_not_probabilities": "Every value is 0 or 1: these are labels, of which the entropy is 0 everywhere.",
-    "winner_only": "No value of a complemented class lies between 0 and 0.5: a class was kept only where it wins.",
+    "winner_only": "No value of a class lies between 0 and 0.5: it was kept only where it wins.",
     "softmax_twice": "No value is above e / (e + C - 1): the softmax was taken twice.",
     "sigmoid_twice": "All values of a region lie in [0.5, 0.731]: the sigmoid was taken twice.",
     "members_identical": "All members are the same: dropout was off, or one file was written several times.",

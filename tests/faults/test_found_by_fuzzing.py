@@ -109,7 +109,7 @@ def test_a_configuration_that_is_no_object_or_has_unknown_keys_is_rejected(
 def test_a_step_beyond_what_float32_holds_is_rejected_without_a_warning(tmp_path: Path) -> None:
     numbers = np.rint(softmax_field() * 1000).astype(np.int16)
     path = write_nifti(tmp_path / "p.nii", numbers, slope=3e38, inter=0.06, order=">")
-    assert ended(tmp_path, path)["code"] == "too_many_invalid"
+    assert ended(tmp_path, path)["code"] == "not_probabilities"
 
 
 def test_a_file_without_a_transform_is_centred_on_its_axes_of_space(tmp_path: Path) -> None:

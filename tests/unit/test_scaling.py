@@ -88,6 +88,20 @@ def test_truncated_integers_are_read_right_with_a_slope_or_a_scale(tmp_path: Pat
         assert summary["predictive_entropy_total"] == pytest.approx(right, rel=1e-5)
 
 
+def test_a_scale_that_is_not_the_files_is_refused(tmp_path: Path) -> None:
+    lesion = np.zeros((20, 20, 20), np.float32)
+    lesion[4:9, 4:9, 4:9] = 0.6
+    path = write_nifti(tmp_path / "p.nii", lesion)
+    for how in ({"background": "complement"}, {"kind": "regions"}):
+        found = ended(tmp_path, path, settings(1, scale=255, **how))
+        assert found["code"] == "not_probabilities"
+        assert "probabilities on 0 … 1 already" in found["message"]
+        assert "probabilities.scale: null" in found["remedy"]
+        # Nothing to be seen is no other scale.
+        nothing = write_nifti(tmp_path / "none.nii", np.zeros_like(lesion))
+        assert ended(tmp_path / "none", nothing, settings(1, scale=255, **how))["status"] == "ok"
+
+
 def store_of(folder: Path, path: str, resolved: dict[str, Any], in_place: bool) -> ProbabilityStore:
     sample = Sample("s", path)
     made = {**recipe(sample, resolved), "sources": [[path, 1, 1, True]]}

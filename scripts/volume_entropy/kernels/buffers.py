@@ -46,7 +46,14 @@ def make_settings(
         are fine, and those below 0 by up to 0.01 count as 0.
     quantum
         Step of the stored values, 0 for floats; C steps are always tolerated.
+
+    Raises
+    ------
+    ValueError
+        A complement without a tolerance: 1 - Σp is a probability only on a scale of 1, which is then not checked.
     """
+    if complement and sum_tolerance is None:
+        raise ValueError("a complement, 1 - Σp, needs a sum_tolerance: without one, sums may be on any scale")
     tolerance = slack_of(VALUE_TOLERANCE if sum_tolerance is None else sum_tolerance, n_classes, quantum)
     tolerance += ROUNDING_SLACK
     value_high = sum_high = 1 + tolerance
@@ -55,7 +62,7 @@ def make_settings(
         sum_low, sum_high = -_LARGEST_FLOAT, _LARGEST_FLOAT
     elif sum_tolerance is None:
         value_high = sum_high = _LARGEST_FLOAT
-        sum_low = 0.0 if complement else _SMALLEST_NORMAL
+        sum_low = _SMALLEST_NORMAL
     scale = ONE_BIT[unit]
     return Settings(
         np.float32(-tolerance), np.float32(value_high), np.float32(sum_low), np.float32(sum_high),

@@ -125,7 +125,8 @@ def _sentences(settings: Mapping[str, Any], n_members: int, group: str | None) -
     sums = "" if regions or tolerance is None else f", or whose sum was off 1 by more than {tolerance:g}"
     text.append(
         f"Voxels with values that are no probabilities{sums} were counted as invalid and left out; a sample in which "
-        f"more than {settings['max_invalid_fraction']:.4g} of the non-empty voxels were invalid was rejected."
+        f"more than {settings['max_invalid_fraction']:.4g} of the voxels that say anything (a class but the background "
+        "above 0, or invalid) were invalid was rejected."
     )
     background = settings["background_class"]
     foreground = (
