@@ -80,8 +80,10 @@ def settings(n_classes: int = 3, **changes: Any) -> dict[str, Any]:
         "axes": "xyz",
         "labels": "check",
         "background": "given",
+        "scale": None,
         "sum_tolerance": 0.01,
         "max_invalid_fraction": 0.001,
+        "mask_threshold": None,
         "background_class": "background",
         "content": "posterior",
         "dtype": "float32",
@@ -94,4 +96,5 @@ def settings(n_classes: int = 3, **changes: Any) -> dict[str, Any]:
 
 def recipe(sample: Sample, resolved: dict[str, Any]) -> dict[str, Any]:
     """A recipe as the workflow makes it, without fingerprints."""
-    return {"sample": sample.id, "sources": [], "settings": resolved, "revision": 1}
+    paths = {column: getattr(sample, column) for column in ("probabilities", "image", "mask", "reference", "atlas")}
+    return {"sample": sample.id, "paths": paths, "sources": [], "settings": resolved, "revision": 1}

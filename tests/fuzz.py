@@ -35,6 +35,7 @@ from files import recipe
 from independent import Content, read_sample
 from mutations import Tree, mutated
 from reference import block
+from scipy import ndimage
 from valid_samples import VALID, Valid, valid
 from volume_entropy.compute_entropy import compute_sample
 from volume_entropy.convert import convert_sample
@@ -64,7 +65,10 @@ def case(seed: int) -> tuple[Valid, Tree, dict[str, Any]]:
     for _ in range(rng.choice(4, p=[0.05, 0.65, 0.2, 0.1])):
         tree = mutated(tree, rng) or tree
     tolerance, invalid = rng.choice([0.01, 0.3, -1]), rng.choice([0.001, 0.001, 0.5, 1.0])
+    if tolerance < 0 and start.settings["background"] == "complement":
+        tolerance = 0.01  # the config refuses a complement without a tolerance
     changes = {"sum_tolerance": None if tolerance < 0 else float(tolerance), "max_invalid_fraction": float(invalid)}
+    changes["scale"] = float(scale) if (scale := rng.choice([0, 0, 0, 0, 0, 0, 0, 0, 2, 255])) else None
     return start, tree, {**start.settings, **changes, **ENTROPY}
 
 
@@ -115,7 +119,7 @@ def run(start: Valid, tree: Tree, resolved: dict[str, Any], folder: Path) -> str
             truth = read_sample(source, start.probabilities, others, resolved)
         check_store(store, truth)
         check_numbers(summary, folder / "out", truth, resolved)
-    if tree == start.tree and summary["status"] != "ok":
+    if tree == start.tree and resolved["scale"] is None and summary["status"] != "ok":
         raise Wrong(f"a valid sample is rejected: {summary['message']}")
     if start.ending == ".zarr":
         check_in_place(summary, staged(sample, made, folder / "place", in_place=True))
@@ -181,15 +185,22 @@ def check_numbers(summary: dict[str, Any], out: Path, truth: Content, resolved: 
     )  # fmt: skip
     if not np.array_equal(low.invalid, high.invalid):
         return  # a value at the tolerance itself, where rounding decides
-    n_invalid, n_filled = int(low.invalid.sum()), int((~low.empty).sum())
-    if summary["status"] != "ok":
-        few = n_invalid <= resolved["max_invalid_fraction"] * n_filled
-        if few and n_filled > 0:
-            raise Wrong(f"rejected with {n_invalid} of {n_filled} voxels invalid: {summary['message']}")
+    outside = outside_the_field(truth.p, truth.mask)
+    invalid, empty = low.invalid & ~outside, low.empty | outside
+    n_invalid, n_filled = int(invalid.sum()), int((~empty).sum())
+    with np.errstate(invalid="ignore"):
+        says = invalid | ((p > 0).any(axis=(0, 1)) if complement else ~empty)
+    few = n_invalid < n_filled and n_invalid <= resolved["max_invalid_fraction"] * int(says.sum())
+    usable = few and on_its_scale(truth.p, resolved)
+    if (summary["status"] == "ok") != usable:
+        raise Wrong(f"{summary['status']} with {n_invalid} of {n_filled} voxels invalid: {summary.get('message')}")
+    if not usable:
         return
-    if (summary["n_invalid_voxels"], summary["n_empty_voxels"]) != (n_invalid, int(low.empty.sum())):
+    if (summary["n_invalid_voxels"], summary["n_empty_voxels"]) != (n_invalid, int(empty.sum())):
         raise Wrong(f"{summary['n_invalid_voxels']} voxels invalid, expected {n_invalid}")
-    expected = low.maps["predictive_entropy"]
+    if any(warning["code"] == "nan_outside" for warning in summary["warnings"]) != outside.any():
+        raise Wrong(f"NaN in {int(outside.sum())} voxels outside, and the warnings {summary['warnings']}")
+    expected = np.where(outside, 0, low.maps["predictive_entropy"])
     values = np.asarray(nibabel.load(out / "maps/s_desc-predictiveEntropy_map.nii.gz").dataobj).T
     if not np.allclose(values, expected, rtol=0, atol=2e-6, equal_nan=True):
         worst = np.nanmax(np.abs(values - expected))
@@ -197,10 +208,29 @@ def check_numbers(summary: dict[str, Any], out: Path, truth: Content, resolved: 
     total = np.nansum(expected)
     if abs(summary["predictive_entropy_total"] - total) > 2e-6 * total + 1e-7 * expected.size:
         raise Wrong(f"a total of {summary['predictive_entropy_total']}, expected {total}")
-    domain = ~low.invalid & ~low.empty & (True if truth.mask is None else truth.mask)
+    domain = ~invalid & ~empty & (True if truth.mask is None else truth.mask)
     if summary["n_domain_voxels"] != int(domain.sum()):
         raise Wrong(f"{summary['n_domain_voxels']} voxels in the domain, expected {int(domain.sum())}")
     check_labels(summary, domain, truth, resolved)
+
+
+def outside_the_field(p: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
+    """Voxels (z, y, x) that are NaN in everything, connected to the border by faces, and not inside the mask."""
+    blank = np.isnan(p).all(axis=(0, 1)) & (True if mask is None else ~mask)
+    labels, _ = ndimage.label(blank)
+    ends = [np.take(labels, end, axis) for axis in range(3) for end in (0, -1) if labels.shape[axis] > 1]
+    return blank & np.isin(labels, np.unique(np.concatenate([end.ravel() for end in ends]))) if ends else blank & False
+
+
+def on_its_scale(p: np.ndarray, resolved: dict[str, Any]) -> bool:
+    """Whether no finite value is far from 0 … 1, and a scale is not far above what is in the file."""
+    finite = p[np.isfinite(p)]
+    if finite.size == 0:
+        return True
+    if finite.min() < -0.5 or (finite.max() > 1.5 and resolved["sum_tolerance"] is not None):
+        return False
+    scale = resolved["scale"] or 1
+    return not (scale >= 10 and 0 < finite.max() * scale <= 1.5)
 
 
 def check_labels(summary: dict[str, Any], domain: np.ndarray, truth: Content, resolved: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ import io
 import re
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -163,11 +163,19 @@ def read_zarr(path: Path) -> Volume:
             arrays = dict(node.arrays())
             (name,) = [name for name in arrays if name in KNOWN] or list(arrays)
             node = arrays[name]
-    values = node[...]
+    values, attributes = node[...], dict(node.attrs)
+    quantum = 0.0
+    if {"scale_factor", "add_offset"} & attributes.keys():
+        slope, inter = (
+            float(np.ravel(attributes.get(key, other))[0]) for key, other in (("scale_factor", 1), ("add_offset", 0))
+        )
+        quantum = abs(slope) if values.dtype.kind in "iu" and (slope, inter) != (1, 0) else 0.0
+        missing = values == attributes["_FillValue"] if "_FillValue" in attributes else np.zeros(values.shape, bool)
+        values = np.where(missing, np.nan, values.astype(np.float64) * slope + inter)
     if names is not None:
         assert sorted(names) == ["c", "x", "y", "z"], names
         values = values.transpose([names.index(name) for name in "xyzc"])
-    return Volume(values)
+    return Volume(values, quantum=quantum)
 
 
 def read_sample(
@@ -197,7 +205,8 @@ def read_sample(
         if name is not None
     }
     if "mask" in single:
-        single["mask"] = single["mask"] != 0
+        values = single["mask"].astype(np.float32)
+        single["mask"] = np.isfinite(values) & (np.abs(values) > 0.001001)
     return Content(p, affine, unit_mm, max(volume.quantum for volume in volumes), **{"mask": None, **single})
 
 
@@ -206,6 +215,11 @@ def _volume(
 ) -> tuple[np.ndarray, Volume]:
     name = pattern.replace("{class}", token or "").replace("{member}", member or "")
     volume = read_volume(folder / name, settings["class_axis"] == "first" and n_classes > 1)
+    if settings["scale"] is not None:
+        step = 1.0 if volume.values.dtype.kind in "iub" else volume.quantum
+        with np.errstate(all="ignore"):
+            values = volume.values.astype(np.float64) / settings["scale"]
+        volume = replace(volume, values=values, quantum=step / settings["scale"])
     return in_space(volume.values, n_classes, settings), volume
 
 

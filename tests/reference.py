@@ -61,7 +61,7 @@ def check_member(
     """Normalise one member, (stored class, …), and say which of its voxels hold probabilities."""
     p = np.asarray(p, np.float64)
     n_classes = p.shape[0] + complement
-    tolerance = max(0.01 if sum_tolerance is None else sum_tolerance, n_classes / 2 * quantum) + SLACK
+    tolerance = max(0.01 if sum_tolerance is None else sum_tolerance, min(n_classes * quantum, 0.5)) + SLACK
     finite = np.isfinite(p)
     whole = finite.all(axis=0)
     clean = np.where(finite, np.maximum(p, 0), 0)

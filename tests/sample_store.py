@@ -24,7 +24,8 @@ class SampleStore:
     """What a probability store is made of; `write` makes it, `compute` runs the stage on it.
 
     `p` is (member, stored class, z, y, x); `settings` adds to or replaces settings of the recipe. `reference` has
-    label values, of which `labels` gives those of each class (its index, if None) and `ignored` those left out.
+    label values, of which `labels` gives those of each class (its index, if None) and `ignored` those left out. Members
+    that are streamed are named by the store, which does not hold them.
     """
 
     p: np.ndarray
@@ -38,6 +39,8 @@ class SampleStore:
     labels: list[list[int]] | None = None
     ignored: list[int] = field(default_factory=list)
     atlas: np.ndarray | None = None
+    dtype: str = "float32"
+    streamed: bool = False
 
     @property
     def codes_labels(self) -> list[list[int]]:
@@ -65,8 +68,10 @@ class SampleStore:
             "classes": self.classes,
             "kind": self.kind,
             "background": "complement" if self.complement else "given",
+            "scale": None,
             "sum_tolerance": 0.01,
             "max_invalid_fraction": 0.001,
+            "mask_threshold": None,
             "background_class": "background",
             "content": "posterior",
             "dtype": "float32",
@@ -111,9 +116,9 @@ class SampleStore:
         writer = ProbabilityWriter(
             path,
             layout=layout,
-            n_members=n_members,
+            n_members=0 if self.streamed else n_members,
             n_stored_classes=n_stored,
-            dtype="float32",
+            dtype=self.dtype,
             attributes=attributes,
             with_mask=self.mask is not None,
             reference_dtype=None if self.reference is None else self.codes.dtype,
@@ -122,7 +127,7 @@ class SampleStore:
         with writer:
             for box in layout.blocks():
                 z, y, x = (part.start for part in box)
-                for member, index in np.ndindex(n_members, n_stored):
+                for member, index in np.ndindex(0 if self.streamed else n_members, n_stored):
                     writer.write(member, index, z, self.p[(member, index, *box)], y, x)
                 if self.mask is not None:
                     writer.write_mask(z, self.mask[box].astype(np.uint8), y, x)
@@ -144,6 +149,7 @@ class SampleStore:
             maps_dir=folder / "maps",
             threads=threads,
             scheduler=scheduler,
+            stream=(lambda: (member.copy() for member in self.p)) if self.streamed else None,
         )
         return read_json(folder / "summary.json")
 

@@ -181,6 +181,26 @@ def nnunet() -> Valid:
     return Valid(".npz", tree, "case.npz", settings=how)
 
 
+def nan_outside() -> Valid:
+    p = field_of()
+    p[:2], p[4, 5] = np.nan, np.nan
+    mask = np.ones(SHAPE, np.float32)
+    mask[:2], mask[4] = np.nan, -0.0
+    tree = {"p.nii.gz": compress(nifti_bytes(p)), "mask.nii": nifti_bytes(mask)}
+    return Valid(".nii.gz", tree, "p.nii.gz", mask="mask.nii")
+
+
+def packed_zarr() -> Valid:
+    import zarr
+
+    with tempfile.TemporaryDirectory() as folder:
+        p = np.floor(field_of() * 200).astype(np.uint8)
+        p[4, 5] = 255
+        attributes = {"scale_factor": 0.005, "add_offset": 0.0, "_FillValue": 255}
+        zarr.create_array(f"{folder}/p.zarr", data=p, chunks=(3, 4, 4, 1), attributes=attributes, compressors=None)
+        return Valid(".zarr", tree_of(Path(folder)), "p.zarr")
+
+
 def zarr_array(**how: Any) -> Callable[[], Valid]:
     def make() -> Valid:
         import zarr
@@ -246,6 +266,8 @@ VALID: dict[str, Callable[[], Valid]] = {
     "zarr 3, plain": zarr_array(**CHUNKS, compressors=None),
     "zarr 2": zarr_array(**CHUNKS, zarr_format=2, order="F"),
     "ome-zarr": ome_zarr,
+    "NaN outside, NaN in the mask": nan_outside,
+    "zarr 3, packed": packed_zarr,
 }
 
 

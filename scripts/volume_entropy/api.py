@@ -294,5 +294,6 @@ class _Job:
             for name, values in result.maps.items():
                 self.maps[name][first + low : first + high] = values[0, 0]
             nothing = nothing and result.n_invalid == high - low
-            extremes = np.array([np.fmin(extremes[0], result.minimum), np.fmax(extremes[1], result.maximum)])
+            found = result.extremes
+            extremes = np.array([min(extremes[0], found.minimum), max(extremes[1], found.maximum)])
         return nothing, extremes

@@ -1,6 +1,5 @@
 """The first pass: one Dask task a block, from the probabilities of all members to stored measures and partial sums."""
 
-import math
 import os
 from collections import Counter
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from .errors import Rejection
 from .kernels.sums import N_ROLES, Labels
 from .measures import PATCH_EDGE
-from .partials import ATLAS_MEASURES, Extremes, MeasureSums, MemberCounts, SampleSums
+from .partials import ATLAS_MEASURES, Flagged, MeasureSums, MemberCounts, SampleSums
 from .reductions import atlas_sums, domain_counts, label_sums, measure_sums, roles
 from .stores.layout import Slices
 from .stores.measures import write_measure_block
@@ -153,12 +152,13 @@ def sum_block(
     }
     return SampleSums(
         counts=Counter(counts),
-        extremes=_extremes(result),
+        extremes=result.member_extremes,
         expected_voxels=result.expected_voxels,
         class_voxels=class_voxels,
         slice_counts=domain_counts(domain, start),
         members=_member_counts(result),
         measures=measures,
+        blanks=[] if result.blank is None else [Flagged.of(start, result.blank)],
     )
 
 
@@ -179,14 +179,6 @@ def _class_sums(
         return label_sums(values, segmentation, n_classes)
     inside = [label_sums(values, region, 2) for region in segmentation]
     return [counts[1] for counts, _ in inside], [totals[1] for _, totals in inside]
-
-
-def _extremes(result: BlockResult) -> Extremes:
-    least = (result.minimum, result.sum_minimum)
-    greatest = (result.maximum, result.sum_maximum)
-    minimum, sum_minimum = (math.inf if math.isnan(value) else value for value in least)
-    maximum, sum_maximum = (-math.inf if math.isnan(value) else value for value in greatest)
-    return Extremes(minimum, maximum, sum_minimum, sum_maximum)
 
 
 def _member_counts(result: BlockResult) -> MemberCounts | None:

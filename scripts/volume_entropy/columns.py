@@ -54,7 +54,7 @@ SAMPLE_COLUMNS: tuple[Column, ...] = (
     _count("n_foreground_voxels", "Domain voxels whose predicted class is not the background class"),
     _count("n_boundary_voxels", "Domain voxels whose predicted class differs from that of one of 6 neighbours"),
     _count("n_interior_voxels", "Foreground voxels that are no boundary voxels"),
-    _count("n_empty_voxels", "Voxels in which every class of every member is 0; 0 under kind regions"),
+    _count("n_empty_voxels", "Voxels 0 in every class of every member, or NaN outside the field; 0 under kind regions"),
     _count("n_invalid_voxels", "Voxels with values or sums that are no probabilities; they are in no total or mean"),
     _count("n_renormalised_voxels", "Valid voxels whose classes did not sum to 1 before the sum was divided out"),
     Column("voxel_volume_mm3", "Volume of one voxel", "mm^3", "> 0", "number"),

@@ -135,7 +135,7 @@ def _compute(
         )
         if scheduler == THREADS and stream is None:
             load_kernels(store, block)
-    sums = first_pass(store, recipe, block, measures_path, threads, scheduler, stream)
+    sums, remarks = first_pass(store, recipe, block, measures_path, threads, scheduler, stream)
     roles = second_pass(store, recipe, block, measures_path, maps_dir, threads)
     for name in summed:
         if sum(roles.totals[name][1:]) != sums.measures[name].domain_total:
@@ -152,7 +152,7 @@ def _compute(
         unit=settings["unit"],
         content=settings.get("content", "posterior"),
         measures=summed,
-        warnings=[*store.warnings, *_reference_warnings(store, settings, sums)],
+        warnings=[*store.warnings, *remarks, *_reference_warnings(store, settings, sums)],
     )
     lesions = _lesions(measures_path, settings["lesions"], field) if "lesions" in settings else {}
     write_json(summary_path, {**summarise(field, sums, roles), **lesions, **_provenance(recipe, maps_dir)})

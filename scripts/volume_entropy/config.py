@@ -1,6 +1,7 @@
 """The config: checked against its schema, completed with presets and defaults, and cut into what each stage uses."""
 
 import copy
+import math
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -139,6 +140,9 @@ def _contradictions(config: Config) -> Iterator[str]:
         yield "images: both `table` and `folder` are given; a table is what a folder is turned into, so give one"
     yield from _contradictions_of_labels(config)
     probabilities = config["probabilities"]
+    for key in ("scale", "sum_tolerance", "max_invalid_fraction", "mask_threshold"):
+        if probabilities[key] is not None and not math.isfinite(probabilities[key]):
+            yield f"probabilities.{key}: found {probabilities[key]}, expected a number that is finite"
     classes, tokens = probabilities["classes"], probabilities["tokens"]
     if tokens is not None and len(tokens) != len(classes):
         yield f"probabilities.tokens: found {len(tokens)} tokens for {len(classes)} classes; expected one a class"
@@ -152,6 +156,12 @@ def _contradictions(config: Config) -> Iterator[str]:
             )
         if probabilities["kind"] == "regions":
             yield "probabilities.background: regions have no background class; expected `given`"
+        if probabilities["sum_tolerance"] is None:
+            yield (
+                "probabilities.sum_tolerance: null divides by sums on any scale, but `background: complement` takes "
+                "1 - Σp, which means something on a scale of 1 alone; give a number (the default is 0.01), and where "
+                "1 is another number in the files (100, 255, 65535), give that as `probabilities.scale`"
+            )
     yield from contradictions_of_axes(probabilities)
     for number, rule in enumerate(probabilities["refuse"]):
         try:
@@ -210,6 +220,8 @@ def _contradictions_of_model(config: Config) -> Iterator[str]:
         yield "probabilities.members: the methods of `model` say how many members there are; expected null"
     if probabilities["background"] == "complement":
         yield "probabilities.background: networks give every class; expected `given`"
+    if probabilities["scale"] is not None:
+        yield "probabilities.scale: it divides what files hold, but networks give probabilities; expected null"
     if not model["checkpoints"] and probabilities["kind"] == "regions":
         yield "model.checkpoints: networks are trained by cross-entropy, so not for kind `regions`; give checkpoints"
     single = [method for method in model["methods"] if method != "ensemble"]

@@ -12,8 +12,9 @@ from .errors import DataError, SampleWarning
 from .files import fingerprint
 from .joblog import logger, phase, processed
 from .labels import ReferenceCodes, reference_codes, whole_numbers
+from .masks import MaskJudge
 from .presets import check_conventions, geometry_files
-from .readers import Geometry, Reader, check_same_place, one_ahead, open_reader, read_geometry, times
+from .readers import Geometry, Reader, check_same_place, on_scale, one_ahead, open_reader, read_geometry, times
 from .readers.assumptions import check_assumed, check_members
 from .samples import Sample, probability_files
 from .sidecars import check_labels
@@ -118,7 +119,11 @@ def convert_sample(
             in_place=place,
         ) as writer,
     ):
-        counts = {} if sources.mask is None else {"mask_voxels": _write_mask(writer, sources.mask, layout)}
+        counts, warnings = {}, list(attributes.get("warnings", []))
+        if sources.mask is not None:
+            judge = _write_mask(writer, sources.mask, layout, settings.get("mask_threshold"))
+            counts["mask_voxels"] = judge.n_inside
+            warnings += [[warning.code, warning.message] for warning in judge.warnings()]
         seen: dict[str, Any] = {}
         if sources.reference is not None and codes is not None:
             seen["reference_unlisted"] = _write_reference(writer, sources.reference, codes, layout)
@@ -127,7 +132,7 @@ def convert_sample(
         for member, first_class, reader in sources.probabilities if with_members and place is None else ():
             for slab in one_ahead(reader.slabs(*layout.slab)):
                 writer.write(member + slab.member, first_class + slab.class_index, slab.z, slab.data, slab.y, slab.x)
-        writer.seal({"counts": counts, **seen})
+        writer.seal({"counts": counts, "warnings": warnings, **seen})
     processed(x * y * z)
 
 
@@ -199,6 +204,7 @@ def _open_probabilities(
             open_reader(path, n_classes=n_classes, class_axis=settings["class_axis"], axes=settings["axes"])
             for path in paths
         ]
+        readers = [on_scale(reader, settings.get("scale")) for reader in readers]
         probabilities += [(len(members), first_class, reader) for first_class, reader in enumerate(readers)]
         members += _member_names(token, readers, settings)
     return probabilities, members
@@ -269,21 +275,13 @@ def _member_names(token: str | None, readers: Sequence[Reader], settings: Mappin
     return list(settings["members"] or map(str, range(first.n_members)))
 
 
-def _write_mask(writer: ProbabilityWriter, mask: Reader, layout: Layout) -> int:
-    """Write what is not 0 in the mask as 1; return how many voxels that is."""
-    inside = 0
+def _write_mask(writer: ProbabilityWriter, mask: Reader, layout: Layout, threshold: float | None) -> MaskJudge:
+    """Write 1 inside the mask and 0 outside; return what was seen of it."""
+    judge = MaskJudge(mask.path, threshold)
     for slab in one_ahead(mask.slabs(*layout.slab)):
-        if not np.isfinite(slab.data).all():
-            raise DataError(
-                "mask_invalid",
-                f"{mask.path} holds NaN or infinity in slice z = {slab.z + _first_bad_slice(slab.data)}, expected a "
-                "number everywhere: 0 outside, any other inside",
-                "Write the mask anew, for instance as uint8.",
-            )
-        piece = slab.data != 0
-        inside += int(np.count_nonzero(piece))
-        writer.write_mask(slab.z, piece, slab.y, slab.x)
-    return inside
+        writer.write_mask(slab.z, judge.inside(slab.data, slab.z), slab.y, slab.x)
+    judge.require_mask()
+    return judge
 
 
 def _write_reference(
@@ -300,7 +298,3 @@ def _write_reference(
 def _write_atlas(writer: ProbabilityWriter, atlas: Reader, layout: Layout) -> None:
     for slab in one_ahead(atlas.slabs(*layout.slab, scaled_only=True)):
         writer.write_atlas(slab.z, whole_numbers(slab.data, atlas.path, slab.z), slab.y, slab.x)
-
-
-def _first_bad_slice(data: np.ndarray[Any, np.dtype[Any]]) -> int:
-    return int(np.argmin(np.isfinite(data).all(axis=(1, 2))))

@@ -25,7 +25,8 @@ CODES: dict[str, str] = {
     "no_valid_voxels": "Not one voxel holds usable probabilities.",
     "single_class": "One class under kind `softmax` is a foreground probability without its background.",
     "member_mismatch": "An image has not one row for each member of its table.",
-    "mask_invalid": "The mask is no mask: it holds NaN, or covers no voxel where it must.",
+    "mask_invalid": "The mask is no mask: it holds fractions or infinity.",
+    "mask_empty": "The mask covers no voxel.",
     "labels_invalid": "The reference or the atlas is no label image: it holds NaN, fractions, or too large numbers.",
     "refused_by_preset": "The file is one that this producer writes, but not one that may be read as probabilities.",
 }
@@ -34,7 +35,7 @@ CODES: dict[str, str] = {
 # of the column `warnings`, in the order in which they stand there.
 WARNINGS: dict[str, str] = {
     "labels_not_probabilities": "Every value is 0 or 1: these are labels, of which the entropy is 0 everywhere.",
-    "winner_only": "No value of a complemented class lies between 0 and 0.5: a class was kept only where it wins.",
+    "winner_only": "No value of a class lies between 0 and 0.5: it was kept only where it wins.",
     "softmax_twice": "No value is above e / (e + C - 1): the softmax was taken twice.",
     "sigmoid_twice": "All values of a region lie in [0.5, 0.731]: the sigmoid was taken twice.",
     "members_identical": "All members are the same: dropout was off, or one file was written several times.",

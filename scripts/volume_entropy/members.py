@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from .agreement import Agreement, count_labels, stack
 from .kernels.buffers import (
+    NO_EXTREMES,
     count_words,
     is_near_one,
     label_bits,
@@ -58,6 +59,10 @@ class Task:
         Entropy, segmentation and counts.
     reasons
         Invalid voxels by reason.
+    extremes
+        By member, as `kernels.entropy` numbers their entries.
+    blank
+        (voxel,) True where every class of every member so far is NaN; None where no voxel is so, and for regions.
     """
 
     n_voxels: int
@@ -69,6 +74,8 @@ class Task:
     settings: Settings
     output: Output = field(init=False)
     reasons: dict[int, int] = field(init=False)
+    extremes: list[NDArray[np.float64]] = field(init=False, default_factory=list)
+    blank: Flags | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.output = make_output(self.n_voxels, self.n_classes, self.kind, sums=True)
@@ -80,9 +87,27 @@ class Task:
         """Whether valid sums need not be divided out before the entropy."""
         return is_near_one(self.settings, self.complement)
 
-    def explain(self, p: NDArray[Any], state: NDArray[np.uint8]) -> None:
-        """Say why voxels of one member, (stored class, voxel), are odd."""
-        explain(np.asarray(p, np.float32), self.complement, self.settings, state, self.output.extremes)
+    def look_at(self, flat: NDArray[Any], state: NDArray[np.uint8]) -> None:
+        """Say of a member that a kernel has read, (stored class, voxel), why voxels are odd; keep its extremes."""
+        runs = list(odd_runs(self.output.odd, self.n_voxels))
+        for run in runs:
+            part = np.asarray(flat[:, run], np.float32)
+            explain(part, self.complement, self.settings, state[run], self.output.extremes)
+        if self.kind == "softmax":
+            self._keep_blank(flat, runs)
+        self.extremes.append(self.output.extremes.copy())
+        self.output.extremes[:] = NO_EXTREMES
+
+    def _keep_blank(self, flat: NDArray[Any], runs: list[slice]) -> None:
+        if self.extremes and self.blank is None:
+            return
+        blank = None
+        for run in runs:
+            nan = np.isnan(flat[:, run]).all(axis=0)
+            if nan.any():
+                blank = np.zeros(self.n_voxels, np.bool_) if blank is None else blank
+                blank[run] = nan
+        self.blank = blank if self.blank is None or blank is None else blank & self.blank
 
     def count_reasons(self, state: NDArray[np.uint8]) -> None:
         """Add voxels by what makes them invalid."""
@@ -131,10 +156,11 @@ class OnlyMember:
         rows, halves = rows_and_halves(self._flat)
         measure = single_kernel(len(rows))
         measure(rows, halves, 0, task.n_voxels, task.settings, inside, task.background, task.scratch, output)
-        for run in odd_runs(output.odd, task.n_voxels):
-            state = np.where(np.isnan(output.entropy[run]), np.uint8(UNEXPLAINED), np.uint8(0))
-            task.explain(self._flat[:, run], state)
-            task.count_reasons(state)
+        state = np.empty(0, np.uint8)
+        if output.odd.any():
+            state = np.where(np.isnan(output.entropy), np.uint8(UNEXPLAINED), np.uint8(0))
+        task.look_at(self._flat, state)
+        task.count_reasons(state)
         return task.maps(self._flat, task.complement), None
 
     def means(self) -> tuple[NDArray[Any], bool]:
@@ -173,8 +199,7 @@ class StreamedMembers:
             self._kernels.add_member(
                 rows, halves, member, self._bits, settings, task.background, self.votes, scratch, members, output
             )
-        for run in odd_runs(output.odd, task.n_voxels):
-            task.explain(flat[:, run], members.state[run])
+        task.look_at(flat, members.state)
 
     def finish(self, inside: Flags | None) -> tuple[Maps, Agreement | None]:
         """Turn the accumulators into maps."""

@@ -117,6 +117,33 @@ class Extremes:
 
 
 @dataclass
+class Flagged:
+    """Some voxels of a block: its first voxel (z, y, x), its shape, and a bit a voxel."""
+
+    start: tuple[int, int, int]
+    shape: tuple[int, int, int]
+    bits: NDArray[np.uint8]
+
+    @classmethod
+    def of(cls, start: tuple[int, int, int], flags: NDArray[np.bool_]) -> "Flagged":
+        """Pack flags (z, y, x)."""
+        depth, height, width = flags.shape
+        return cls(start, (depth, height, width), np.packbits(flags))
+
+    @property
+    def flags(self) -> NDArray[np.bool_]:
+        """(z, y, x)."""
+        n_voxels = math.prod(self.shape)
+        return np.unpackbits(self.bits, count=n_voxels).view(np.bool_).reshape(self.shape)
+
+    @property
+    def box(self) -> tuple[slice, slice, slice]:
+        """Where the block lies in the volume."""
+        z, y, x = (slice(first, first + n) for first, n in zip(self.start, self.shape, strict=True))
+        return z, y, x
+
+
+@dataclass
 class SampleSums:
     """What a set of blocks adds up to.
 
@@ -126,7 +153,7 @@ class SampleSums:
         Voxels by what they are: `field`, `domain`, `empty`, `invalid`, `renormalised`; by what makes them invalid:
         `nan`, `negative`, `above_one`, `bad_sum`; and values other than 0 and 1, `not_binary`.
     extremes
-        Of the probabilities as they were read.
+        Of the probabilities as they were read, by member.
     expected_voxels
         By class or region: sum of the mean probability over the domain.
     class_voxels
@@ -141,10 +168,12 @@ class SampleSums:
         Against the reference: one for all classes, or one a region; empty where there is no reference.
     atlas
         By label of the atlas: domain voxels, then the total of each of `ATLAS_MEASURES` that there is.
+    blanks
+        Of blocks that have such: voxels that are NaN in every class of every member; see `outside`.
     """
 
     counts: Counter[str]
-    extremes: Extremes
+    extremes: list[Extremes]
     expected_voxels: list[int]
     class_voxels: list[int]
     slice_counts: Slices
@@ -152,6 +181,7 @@ class SampleSums:
     measures: dict[str, MeasureSums]
     scores: list["ScoreSums"] = field(default_factory=list)
     atlas: dict[int, list[int]] = field(default_factory=dict)
+    blanks: list[Flagged] = field(default_factory=list)
 
 
 @dataclass
@@ -176,7 +206,7 @@ def merge(parts: Sequence[SampleSums]) -> SampleSums:
     for part in others:
         out = SampleSums(
             counts=out.counts + part.counts,
-            extremes=out.extremes | part.extremes,
+            extremes=[a | b for a, b in zip(out.extremes, part.extremes, strict=True)],
             expected_voxels=add(out.expected_voxels, part.expected_voxels),
             class_voxels=add(out.class_voxels, part.class_voxels),
             slice_counts=_join([out.slice_counts, part.slice_counts]),
@@ -184,6 +214,7 @@ def merge(parts: Sequence[SampleSums]) -> SampleSums:
             measures=measures,
             scores=[a + b for a, b in zip(out.scores, part.scores, strict=True)],
             atlas=_merge_labels(out.atlas, part.atlas),
+            blanks=out.blanks + part.blanks,
         )
     return out
 

@@ -19,6 +19,7 @@ from .memory import reuse_freed_arrays
 from .partials import SampleSums, merge
 from .stores.layout import Slices
 from .stores.probabilities import ProbabilityStore
+from .tails import Tails
 from .voxelwise import BlockMeasures
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ def stream_blocks(
     settings: BlockSettings,
     *,
     threads: int,
+    tails: Tails | None = None,
 ) -> SampleSums:
     """Process all blocks of a sample whose members are made one after the other, and stored nowhere.
 
@@ -94,6 +96,8 @@ def stream_blocks(
         As in `run_blocks`.
     members
         (class, z, y, x), contiguous, every one another array.
+    tails
+        Is shown the members until it has seen enough.
     """
     boxes = store.layout.blocks()
     blocks = [open_block(store, box, settings) for box in boxes]
@@ -103,6 +107,8 @@ def stream_blocks(
             block.add(np.ascontiguousarray(part))
 
         for member in members:
+            if tails is not None:
+                tails.add_slices(member)
             list(pool.map(add, blocks, (member[:, z, y, x] for z, y, x in boxes)))
         finish = partial(finish_block, store, measures=measures, settings=settings)
         sums = pool.map(lambda block, box: finish(block, box=box), blocks, boxes)

@@ -50,7 +50,7 @@ class Field:
     measures
         Those whose statistics are written.
     warnings
-        What was found before the sums.
+        What should be said of the sample.
     """
 
     sample: str

@@ -22,6 +22,7 @@ from .kernels.entropy import (
 )
 from .measures import MEASURES
 from .members import Flags, Maps, OnlyMember, StreamedMembers, Task
+from .partials import Extremes
 
 if TYPE_CHECKING:
     from .scoring.blocks import Reference, ScoreSums
@@ -99,7 +100,7 @@ class BlockMeasures:
         if self._n_added >= task.n_members:
             raise ValueError(f"all {task.n_members} members were added already")
         if task.n_classes == 1:
-            self._n_not_binary += int(np.count_nonzero((p != 0) & (p != 1)))
+            self._n_not_binary += int(np.count_nonzero((p != 0) & (p != 1) & np.isfinite(p)))
         self._way.add(p.reshape(len(p), task.n_voxels), self._n_added)
         self._n_added += 1
 
@@ -154,8 +155,7 @@ class BlockMeasures:
 
     def _result(self, maps: Maps, agreement: Agreement | None) -> BlockResult:
         task, output, reasons = self._task, self._task.output, self._task.reasons
-        regions = task.kind == "regions"
-        minimum, maximum, sum_minimum, sum_maximum = (float(x) if np.isfinite(x) else math.nan for x in output.extremes)
+        regions, blank = task.kind == "regions", task.blank
         return BlockResult(
             maps={name: maps[name].reshape(self._shape) for name in task.measures},
             segmentation=output.segmentation.reshape((task.n_classes, *self._shape) if regions else self._shape),
@@ -166,17 +166,20 @@ class BlockMeasures:
             n_negative=reasons[NEGATIVE],
             n_above_one=reasons[ABOVE_ONE],
             n_bad_sum=reasons[BAD_SUM],
-            minimum=minimum,
-            maximum=maximum,
-            sum_minimum=math.nan if regions else sum_minimum,
-            sum_maximum=math.nan if regions else sum_maximum,
+            member_extremes=[_extremes(values, regions) for values in task.extremes],
             expected_voxels=[int(n) << (FIXED_POINT_BITS - VALUE_BITS) for n in output.expected],
             member_voxels=agreement.member_voxels if agreement else None,
             intersection=agreement.intersection if agreement else None,
             union=agreement.union if agreement else None,
             pair_intersection=agreement.pair_intersection if agreement else None,
             n_not_binary=self._n_not_binary,
+            blank=blank.reshape(self._shape) if blank is not None and blank.any() else None,
         )
+
+
+def _extremes(values: NDArray[np.float64], regions: bool) -> Extremes:
+    minimum, maximum, sum_minimum, sum_maximum = values.tolist()
+    return Extremes(minimum, maximum) if regions else Extremes(minimum, maximum, sum_minimum, sum_maximum)
 
 
 def _flat(mask: Flags | None) -> Flags | None:

@@ -408,9 +408,10 @@ def test_fault_15_a_constant_map_has_defined_results(tmp_path: Path, value: floa
 
 
 @pytest.mark.filterwarnings("error")
-def test_fault_15_an_empty_mask_leaves_empty_cells_where_nothing_is_defined(tmp_path: Path) -> None:
-    mask = write_nifti(tmp_path / "m.nii", np.zeros(SHAPE, np.uint8))
-    p = softmax_field()
+def test_fault_15_a_mask_of_what_is_empty_leaves_empty_cells_where_nothing_is_defined(tmp_path: Path) -> None:
+    p, inside = softmax_field(), np.zeros(SHAPE, np.uint8)
+    p[1:3], inside[1:3] = 0, 1
+    mask = write_nifti(tmp_path / "m.nii", inside)
     summary = ended(tmp_path, write_nifti(tmp_path / "p.nii", p), mask=mask)
     assert (summary["status"], summary["n_domain_voxels"]) == ("ok", 0)
     assert summary["predictive_entropy_total"] == pytest.approx(total(p), rel=NUMBER)

@@ -124,23 +124,25 @@ def test_an_image_that_holds_no_probabilities_is_rejected_in_words_and_the_other
     p[:, 7] = np.log(p[:, 7]) * 3
     p[1, 8] = 0
     p[0, 9] *= 0.5
+    p[:, 10] += np.float32([-0.2, 0.1, 0.1])
+    p[0, 10] = -0.2, 0.6, 0.6
     spoiled = Predictions(p, clean.images, CLASSES, clean.labels)
     measured = measure_images("x", spoiled, unit="bit", sum_tolerance=0.01)
     words = dict(measured.rejected)
-    assert list(words) == [f"img-0{i}" for i in range(5, 10)]
-    found = ("NaN", "percentages", "logits", "every class is 0", "not normalised")
+    assert list(words) == [f"img-{i:02}" for i in range(5, 11)]
+    found = ("NaN", "percentages", "logits", "every class is 0", "not normalised", "sums are 1, but not every value")
     for (name, fault), expected in zip(words.items(), found, strict=True):
         assert fault.code == "not_probabilities"
         assert name in fault.message and expected in fault.message
         assert fault.remedy
-    rest = [i for i in range(30) if not 5 <= i < 10]
+    rest = [i for i in range(30) if not 5 <= i < 11]
     without = Predictions(
         clean.probabilities[:, rest], tuple(clean.images[i] for i in rest), CLASSES, clean.labels[rest]
     )
     assert measured.images == measure_images("x", without, unit="bit", sum_tolerance=0.01).images
     # Divided out where the config says so.
     divided = measure_images("x", spoiled, unit="bit", sum_tolerance=None)
-    assert [name for name, _ in divided.rejected] == ["img-05", "img-07", "img-08"]
+    assert [name for name, _ in divided.rejected] == ["img-05", "img-07", "img-08", "img-10"]
 
 
 def test_csv_images_with_missing_or_double_members_or_odd_labels_are_rejected(tmp_path):

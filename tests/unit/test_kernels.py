@@ -265,7 +265,7 @@ def digest():
         maps, result = measure(p.reshape(*p.shape[:2], -1), tuple(names), kind=kind)
         for values in (*maps.values(), result.segmentation):
             sums.update(np.ascontiguousarray(values).tobytes())
-        sums.update(repr((result.expected_voxels, result.minimum, result.sum_maximum)).encode())
+        sums.update(repr((result.expected_voxels, result.extremes)).encode())
     return sums.hexdigest()
 
 

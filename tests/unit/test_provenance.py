@@ -37,6 +37,7 @@ def test_a_sidecar_says_what_its_map_holds_and_where_it_comes_from(tmp_path):
         ({"kind": "regions"}, "none"),
         ({"settings": {"sum_tolerance": None}}, "divided by their sum, whatever it is"),
         ({"complement": True}, "the background is 1 less"),
+        ({"settings": {"scale": 255}}, "values are divided by 255; "),
     ],
 )
 def test_a_sidecar_says_what_was_done_to_sums(of_sample, expected, tmp_path):

@@ -53,7 +53,7 @@ def block_sums(values, domain, box):
     sums.class_totals = [sums.domain_total]
     return SampleSums(
         counts=Counter(domain=int(domain[box].sum())),
-        extremes=Extremes(),
+        extremes=[Extremes()],
         expected_voxels=[],
         class_voxels=[],
         slice_counts=domain_counts(domain[box], start),

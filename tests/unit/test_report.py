@@ -115,6 +115,7 @@ def test_the_methods_name_every_measure_with_its_definition_and_its_sources(tmp_
         ({"unit": "nat"}, "Entropies are in nat: the logarithm is natural"),
         ({"content": "partial_volume"}, "no uncertainty of a model"),
         ({"sum_tolerance": None}, "values that are no probabilities were counted"),
+        ({"scale": 255.0}, "The values of the files were divided by 255."),
         ({"background_class": None}, "the foreground is all of the domain"),
         ({"kind": "regions"}, "4 overlapping regions (independent sigmoids)"),
         ({"background": "complement"}, "1 − Σp"),

@@ -27,7 +27,7 @@ def summary_of(values, segmentation=None, domain=None, members=None, voxel_volum
     role_counts, role_totals = label_sums(values, roles(segmentation, None, None, domain, 0), N_ROLES)
     sample = SampleSums(
         counts=Counter(domain=int(domain.sum()), field=domain.size),
-        extremes=Extremes(),
+        extremes=[Extremes()],
         expected_voxels=[2**40, 2**41],
         class_voxels=class_voxels,
         slice_counts=domain_counts(domain, (0, 0, 0)),

@@ -1,6 +1,8 @@
 """A block's measures: what the definitions say, in any cut, for any fault."""
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import reduce
+from operator import or_
 
 import numba
 import numpy as np
@@ -10,8 +12,10 @@ import strategies as own
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
+from volume_entropy.kernels.buffers import NEAR_ONE
 from volume_entropy.kernels.entropy import STRIP
 from volume_entropy.measures import MEASURES
+from volume_entropy.partials import Extremes
 from volume_entropy.voxelwise import BlockMeasures
 
 JIT = not numba.config.DISABLE_JIT
@@ -138,9 +142,12 @@ def test_cutting_a_volume_never_changes_a_byte(data, p, what):
     for name in ("member_voxels", "intersection", "union", "pair_intersection"):
         if len(p) > 1:
             assert_array_equal(sum(getattr(part, name) for _, part in parts), getattr(whole, name))
-    assert np.nanmin([[part.minimum, part.sum_minimum] for _, part in parts] + [[np.inf, np.inf]]) == np.nanmin(
-        [whole.minimum, whole.sum_minimum, np.inf]
-    )
+    for member, extremes in enumerate(whole.member_extremes):
+        found = reduce(or_, (part.member_extremes[member] for _, part in parts))
+        assert (found.minimum, found.maximum) == (extremes.minimum, extremes.maximum)
+        assert (found.sum_minimum, found.sum_maximum) == pytest.approx(
+            (extremes.sum_minimum, extremes.sum_maximum), rel=3e-7
+        )
 
 
 @few
@@ -216,7 +223,7 @@ def test_half_floats_are_read_exactly():
         for name in half.maps:
             assert half.maps[name].tobytes() == single.maps[name].tobytes()
         assert half.expected_voxels == single.expected_voxels
-        assert (half.minimum, half.maximum, half.n_nan) == (single.minimum, single.maximum, single.n_nan)
+        assert (half.member_extremes, half.n_nan) == (single.member_extremes, single.n_nan)
 
 
 def test_more_than_254_classes_have_wide_labels():
@@ -233,18 +240,29 @@ def test_extremes_tell_what_came_in():
     p[0, :, 0, 0, 0] = -4, 7, np.nan
     p[0, :, 0, 0, 1] = 0
     p[0, :, 0, 0, 2] = 0.25, 0.25, 0.25
-    result = run(p)
+    result = run(p).extremes
     assert (result.minimum, result.maximum, result.sum_minimum) == (-4, 7, 0.75)
     assert result.sum_maximum == pytest.approx(1, abs=1e-6)
-    nothing = run(np.full((1, 3, 1, 1, 4), np.nan, np.float32))
-    assert np.isnan([nothing.minimum, nothing.maximum, nothing.sum_minimum, nothing.sum_maximum]).all()
+    assert run(np.full((1, 3, 1, 1, 4), np.nan, np.float32)).extremes == Extremes()
+
+
+@pytest.mark.parametrize("kind", ["softmax", "regions"])
+def test_extremes_are_those_of_each_member(kind):
+    p = own.softmax_volume(0, 4, 4, (2, 5, 40))
+    p[1], p[2] = 0, np.nan
+    p[3, :, 0, 0] *= 9
+    result = run(p, kind=kind)
+    for member, extremes in zip(p, result.member_extremes, strict=True):
+        finite = member[np.isfinite(member)]
+        assert extremes.minimum == finite.min(initial=np.inf) and extremes.maximum == finite.max(initial=-np.inf)
+    assert result.extremes.maximum == p[3].max()
 
 
 def test_negative_values_within_the_tolerance_show_in_the_minimum():
     p = own.softmax_volume(0, 1, 3, (1, 1, 40))
     p[0, :, 0, 0, 3] = 1, -0.004, -0.009
     result = run(p)
-    assert result.minimum == np.float32(-0.009) and result.n_invalid == 0
+    assert result.extremes.minimum == np.float32(-0.009) and result.n_invalid == 0
     assert result.maps["predictive_entropy"][0, 0, 3] == 0
 
 
@@ -257,7 +275,8 @@ def test_a_negative_zero_is_a_zero(n_members, n_classes):
     result, expected = run(negative), run(p)
     for name, values in expected.maps.items():
         assert_array_equal(result.maps[name], values, err_msg=name)
-    assert (result.n_empty, result.minimum, result.sum_minimum) == (13, 0, expected.sum_minimum)
+    assert (result.n_empty, result.extremes.minimum) == (13, 0)
+    assert result.extremes.sum_minimum == expected.extremes.sum_minimum
 
 
 def test_a_negative_zero_is_not_looked_at_slowly(monkeypatch):
@@ -283,19 +302,50 @@ def test_faults_are_counted_where_kernels_go_on_in_the_next_strip(n_members, n_c
 
 
 def test_values_other_than_0_and_1_are_counted_for_one_class():
-    p = np.array([0, 1, 1, 0.25, 1], np.float32).reshape(1, 1, 1, 1, 5)
+    p = np.array([0, 1, 1, 0.25, 1, np.nan], np.float32).reshape(1, 1, 1, 1, 6)
     result = run(p, measures=("predictive_entropy", "normalized_entropy"))
     assert result.n_not_binary == 1
-    assert result.n_invalid == 1 and result.n_empty == 1
+    assert result.n_invalid == 2 and result.n_empty == 1
     assert np.nansum(result.maps["predictive_entropy"]) == 0
 
 
-def test_integer_storage_is_tolerated_by_half_a_step_a_class():
-    rng = np.random.default_rng(0)
-    exact = rng.dirichlet(np.ones(8), size=64).T.reshape(1, 8, 1, 1, 64)
-    stored = (np.rint(exact * 255) / 255).astype(np.float32)
-    assert run(stored, sum_tolerance=0.001, quantum=1 / 255).n_invalid == 0
-    assert run(stored, sum_tolerance=0.001).n_invalid > 0
+@pytest.mark.parametrize("n_members", [1, 2])
+@pytest.mark.parametrize("n_classes", [2, 4, 8, 33])
+def test_integer_storage_is_tolerated_by_a_step_a_class(n_members, n_classes):
+    exact = np.random.default_rng(0).dirichlet(np.ones(n_classes), size=(n_members, 640))
+    exact = np.moveaxis(exact, 2, 1).reshape(n_members, n_classes, 1, 2, 320)
+    for rounded in (np.rint, np.floor):
+        stored = (rounded(exact * 255) / 255).astype(np.float32)
+        result = run(stored, sum_tolerance=0.001, quantum=1 / 255)
+        assert result.n_invalid == 0
+        assert_matches(result, reference.block(stored, sum_tolerance=0.001, quantum=1 / 255), exact_labels=False)
+        exact_sums = rounded is np.rint and n_classes == 2
+        assert (run(stored, sum_tolerance=0.001).n_invalid == 0) == exact_sums
+
+
+def test_a_coarse_step_never_makes_every_sum_right():
+    p = np.array([0.4, 0.0, 0.75, 0.0, 1.0, 0.25], np.float32).reshape(1, 2, 1, 1, 3)
+    for quantum in (0.5, 4.0, 1e30):
+        assert run(p, quantum=quantum).n_invalid == 1
+
+
+@pytest.mark.parametrize("complement", [False, True])
+@pytest.mark.parametrize("n_classes", [2, 4, 9])
+def test_voxels_that_are_nan_in_every_class_of_every_member_are_told_apart(n_classes, complement):
+    p = own.spoil(own.softmax_volume(3, 3, n_classes + complement, (3, 9, 37 if JIT else 5)), 3)[:, int(complement) :]
+    flat = p.reshape(3, n_classes, -1)
+    flat[:, :, 7:50] = np.nan
+    flat[1, :, 9:20] = 0
+    flat[0, 1, 25:30] = 0.5
+    result = run(p, complement=complement)
+    expected = np.isnan(p).all(axis=(0, 1))
+    assert expected.any()
+    assert_array_equal(result.blank, expected)
+    assert_matches(result, reference.block(p, complement=complement), exact_labels=False)
+    assert_array_equal(run(p[:1], complement=complement).blank, np.isnan(p[:1]).all(axis=(0, 1)))
+    assert run(np.nan_to_num(p, nan=0.5), complement=complement).blank is None
+    if not complement:
+        assert run(p, kind="regions").blank is None
 
 
 def test_members_that_differ_in_being_empty_make_a_voxel_invalid():
@@ -314,6 +364,22 @@ def test_blocks_may_be_measured_in_several_threads():
         for result, p in zip(pool.map(run, volumes), volumes, strict=True):
             for name, values in run(p).maps.items():
                 assert values.tobytes() == result.maps[name].tobytes()
+
+
+def test_a_complement_needs_a_scale_of_one():
+    with pytest.raises(ValueError, match="needs a sum_tolerance"):
+        run(own.softmax_volume(0, 1, 3, (1, 2, 3)), complement=True, sum_tolerance=None)
+
+
+@pytest.mark.parametrize("n_members", [1, 2])
+@pytest.mark.parametrize("n_classes", [3, 4, 7, 40])
+def test_sums_as_far_from_one_as_the_quick_kernels_take_are_divided_out(n_members, n_classes):
+    p = own.softmax_volume(5, n_members, n_classes, (1, 7, 300 if JIT else 9))
+    for factor in (1 - NEAR_ONE + 1e-5, 1 + NEAR_ONE - 1e-5):
+        scaled = p * np.float32(factor)
+        tolerance = NEAR_ONE - 2e-6
+        expected = reference.block(scaled, sum_tolerance=tolerance)
+        assert_matches(run(scaled, sum_tolerance=tolerance), expected, exact_labels=False)
 
 
 def test_misuse_is_told():

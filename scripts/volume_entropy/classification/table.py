@@ -206,6 +206,8 @@ def _words(image: str, p: NDArray[np.float64], slack: float) -> tuple[str, str]:
         return found, "Look for a division by 0 or an overflow where the probabilities were made."
     low, high, sums = p.min(), p.max(), p.sum(axis=1)
     span = f"{image}: values {low:.4g} … {high:.4g}, sums {sums.min():.4g} … {sums.max():.4g}, expected 0 … 1 and 1"
+    if low < -slack and (abs(sums - 1) <= 0.1).all():
+        return f"{span}; sums are 1, but not every value is one", "Save the probabilities as the network gives them."
     if low < -slack:
         return f"{span}; these look like logits (scores before the softmax)", "Save the softmax of the scores."
     if (abs(sums - 100) <= 1).all():

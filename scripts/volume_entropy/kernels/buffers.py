@@ -17,8 +17,13 @@ ROUNDING_SLACK = 1e-6
 VALUE_TOLERANCE = 0.01
 # A valid sum further from 1 than this times C counts as renormalised; softmax in float32 stays within.
 RENORMALISED_PER_CLASS = 1e-6
-# `measure_single` wants sums as near to 1.
-NEAR_ONE = 1 / 64
+# The step of integers is tolerated once a class, since some producers round down; but never beyond this, where nothing
+# would be left to judge: values further than that from 0 … 1 are on another scale (see `validity`).
+LARGEST_ROUNDING = 0.5
+# `measure_single` wants sums as near to 1: 8-bit maps of up to 7 classes are. See `kernels.entropy.entropy_parts`.
+NEAR_ONE = 1 / 32
+# Of values and of sums, before any was seen; see `kernels.entropy`.
+NO_EXTREMES = (math.inf, -math.inf, math.inf, -math.inf)
 _CACHE_LINE = 64
 _LARGEST_FLOAT = float(np.finfo(np.float32).max)
 _SMALLEST_NORMAL = float(np.finfo(np.float32).tiny)
@@ -40,24 +45,35 @@ def make_settings(
         How far a sum may be from 1 and a value outside 0 to 1; None: any positive sum is divided out, values above 1
         are fine, and those below 0 by up to 0.01 count as 0.
     quantum
-        Step of the stored values, 0 for floats; C/2 steps are always tolerated.
+        Step of the stored values, 0 for floats; C steps are always tolerated.
+
+    Raises
+    ------
+    ValueError
+        A complement without a tolerance: 1 - Σp is a probability only on a scale of 1, which is then not checked.
     """
-    # A header may state any step; float32 ends somewhere, and beyond it a value is infinite.
-    rounding = min(n_classes / 2 * quantum, _LARGEST_FLOAT / 2)
-    tolerance = max(VALUE_TOLERANCE if sum_tolerance is None else sum_tolerance, rounding) + ROUNDING_SLACK
+    if complement and sum_tolerance is None:
+        raise ValueError("a complement, 1 - Σp, needs a sum_tolerance: without one, sums may be on any scale")
+    tolerance = slack_of(VALUE_TOLERANCE if sum_tolerance is None else sum_tolerance, n_classes, quantum)
+    tolerance += ROUNDING_SLACK
     value_high = sum_high = 1 + tolerance
     sum_low = 0.0 if complement else 1 - tolerance
     if kind == "regions":
         sum_low, sum_high = -_LARGEST_FLOAT, _LARGEST_FLOAT
     elif sum_tolerance is None:
         value_high = sum_high = _LARGEST_FLOAT
-        sum_low = 0.0 if complement else _SMALLEST_NORMAL
+        sum_low = _SMALLEST_NORMAL
     scale = ONE_BIT[unit]
     return Settings(
         np.float32(-tolerance), np.float32(value_high), np.float32(sum_low), np.float32(sum_high),
         np.float32(RENORMALISED_PER_CLASS * n_classes), np.float32(scale),
         np.float32(top_entropy(n_classes, kind) * scale), np.int32(nothing_label(n_classes, kind)),
     )  # fmt: skip
+
+
+def slack_of(tolerance: float, n_classes: int, quantum: float) -> float:
+    """How far values may be outside 0 … 1, and sums from 1: the tolerance, or what rounding integers down loses."""
+    return max(tolerance, min(n_classes * quantum, LARGEST_ROUNDING))
 
 
 def top_entropy(n_classes: int, kind: str) -> float:
@@ -139,6 +155,6 @@ def make_output(n_voxels: int, n_classes: int, kind: str, *, sums: bool) -> Outp
         np.empty(shape, np.uint16) if wide else np.empty(shape, np.uint8),
         np.zeros(n_classes if sums else 0, np.int64),
         np.zeros(3, np.int64),
-        np.array([np.inf, -np.inf, np.inf, -np.inf]),
+        np.array(NO_EXTREMES),
         np.zeros(-(-n_voxels // TILE), np.uint8),
     )

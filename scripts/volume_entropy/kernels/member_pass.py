@@ -27,7 +27,7 @@ class MemberKernels(NamedTuple):
 
 
 def member_kernels(n_rows: int, n_classes: int, near_one: bool) -> MemberKernels:
-    """The kernels for members of `n_rows` stored classes out of `n_classes`; `near_one`: sums are within 1/64 of 1."""
+    """The kernels for members of `n_rows` stored classes out of `n_classes`; `near_one`: sums are within 1/32 of 1."""
     return make_kernels((n_rows, n_classes) if near_one and n_rows in UNROLLED else None)
 
 

@@ -21,7 +21,7 @@ def measure_single(
     scratch: Scratch,
     output: Output,
 ) -> None:
-    """Fill `output` for voxels `start` to `stop` of one member whose sums are within 1/64 of 1.
+    """Fill `output` for voxels `start` to `stop` of one member whose sums are within 1/32 of 1.
 
     What is None is left out when the kernel is compiled.
 

@@ -35,7 +35,7 @@ _NONE, _FILLED, _UNEXPLAINED = np.int32(0), np.int32(FILLED), np.int32(UNEXPLAIN
 
 @lru_cache
 def make_add_strip(n_rows: int) -> Callable[..., Any]:
-    """A `kernels.members.add_tile` for this number of stored classes and sums within 1/64 of 1."""
+    """A `kernels.members.add_tile` for this number of stored classes and sums within 1/32 of 1."""
 
     @inlined
     @named_for(n_rows)

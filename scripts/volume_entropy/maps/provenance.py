@@ -56,7 +56,7 @@ def map_sidecar(measures: Sequence[str], store: ProbabilityStore, recipe: Mappin
         "Classes": store.classes,
         "NumberOfMembers": len(store.members),
         "Members": store.members,
-        "Normalization": _normalization(store.kind, settings["sum_tolerance"], store.complement),
+        "Normalization": _scaling(settings) + _normalization(store.kind, settings["sum_tolerance"], store.complement),
         **({"Model": settings["model"]} if "model" in settings else {}),
         "Affine": affine_mm(store.affine, store.geometry).tolist(),
         "Sources": [source[0] for source in recipe["sources"]],
@@ -99,6 +99,11 @@ def _dataset_of(folder: str) -> str | None:
         return folder
     parent = os.path.dirname(folder)
     return None if parent == folder else _dataset_of(parent)
+
+
+def _scaling(settings: Mapping[str, Any]) -> str:
+    scale = settings.get("scale")
+    return "" if scale is None else f"values are divided by {scale:g}; "
 
 
 def _normalization(kind: str, tolerance: float | None, complement: bool) -> str:

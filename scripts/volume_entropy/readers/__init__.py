@@ -4,6 +4,7 @@ A format is one row of `FORMATS` and one module with a function `open_reader(pat
 """
 
 import os
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
@@ -22,6 +23,7 @@ __all__ = [
     "Reader",
     "Slab",
     "check_same_place",
+    "on_scale",
     "one_ahead",
     "open_reader",
     "read_geometry",
@@ -82,6 +84,16 @@ def _module_of(path: str) -> str:
         f"{path}: the name ends in no known format; expected one of {', '.join(FORMATS)}",
         "Convert the file to NIfTI, or correct its name.",
     )
+
+
+def on_scale(reader: Reader, scale: float | None) -> Reader:
+    """A reader of the same file whose values are divided by `scale`, the config's `probabilities.scale`; None: by 1."""
+    if scale is None:
+        return reader
+    # Every reader of a file has its `voxels.VoxelType` as `voxels`.
+    made: Any = reader
+    divided: Reader = replace(made, voxels=made.voxels.over(scale))
+    return divided
 
 
 def read_geometry(path: str, axes: str | None = None) -> Geometry:

@@ -1,7 +1,7 @@
 """From bytes to values: data types, scaling, and slabs cut from a stream."""
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,11 +21,18 @@ class VoxelType:
         In the file's byte order.
     slope, inter
         value = slope · stored + inter.
+    missing
+        Stored numbers that stand for no value, which is read as NaN.
     """
 
     dtype: np.dtype[Any]
     slope: float = 1.0
     inter: float = 0.0
+    missing: tuple[float, ...] = ()
+
+    def over(self, scale: float) -> "VoxelType":
+        """The same numbers, of which `scale` becomes 1."""
+        return replace(self, slope=self.slope / scale, inter=self.inter / scale)
 
     @property
     def scaled(self) -> bool:
@@ -39,6 +46,17 @@ class VoxelType:
 
     def values(self, stored: NDArray[Any], scaled_only: bool = False) -> NDArray[Any]:
         """Turn stored numbers into float32 values, C-contiguous; into the native type if `scaled_only` and unscaled."""
+        # Signed integers may be meant as unsigned ones; see `packing`.
+        stored = stored.view(self.dtype)
+        values = self._present(stored, scaled_only)
+        for number in self.missing:
+            absent = stored == number
+            if absent.any():
+                values = values.astype(np.float32, copy=False)
+                values[absent] = np.nan
+        return values
+
+    def _present(self, stored: NDArray[Any], scaled_only: bool) -> NDArray[Any]:
         if not self.scaled:
             target = self.dtype.newbyteorder("=") if scaled_only else np.dtype(np.float32)
             # A float64 beyond float32 becomes infinity, which is counted as invalid where it is not refused.

@@ -22,6 +22,7 @@ from .arrays import find_roles, letters_of, named_roles, spooled_slabs, unplaced
 from .axes import Roles, contradiction
 from .base import Geometry, Slab
 from .ome import placed
+from .packing import packed_type
 from .sources import REMAKE
 from .spool import ORDER, Index5, Spool, as_brick
 from .voxels import VoxelType
@@ -44,10 +45,15 @@ class ZarrReader:
     geometry: Geometry
     array: ChunkedArray
     roles: Roles
+    voxels: VoxelType
     labels: Sequence[str] | None = None
 
     interleaved = False
-    quantum = 0.0
+
+    @property
+    def quantum(self) -> float:
+        """See `VoxelType`."""
+        return self.voxels.quantum
 
     @property
     def brick(self) -> tuple[int, int, int] | None:
@@ -58,12 +64,12 @@ class ZarrReader:
 
     def read_box(self, member: int, classes: range, z: range, y: range, x: range, out: NDArray[Any]) -> None:
         """See `base.BoxReader`; absent chunks were counted by `note_absent`."""
-        voxels, chunks = VoxelType(self.array.codecs.dtype), _Chunks(self.array, self.roles, 1)
+        chunks = _Chunks(self.array, self.roles, 1)
         spans = (range(member, member + 1), classes, z, y, x)
         for m, c, at_z, at_y, at_x in cells(spans, chunks.edges):
             place = (m, c, at_z, at_y, at_x)
             into, part = zip(*map(overlap, spans, place, chunks.edges), strict=True)
-            values = voxels.values(chunks.decode(place)[part])
+            values = self.voxels.values(chunks.decode(place)[part])
             # float16 turns what is beyond its range into infinity, as in a copy.
             with np.errstate(over="ignore"):
                 out[into[1:]] = values[0]
@@ -80,17 +86,16 @@ class ZarrReader:
 
     def slabs(self, depth: int, rows: int | None = None, *, scaled_only: bool = False) -> Generator[Slab]:
         """See `base.Reader`; each chunk is decoded once."""
-        voxels = VoxelType(self.array.codecs.dtype)
         chunks = _Chunks(self.array, self.roles, depth)
         if chunks.n_kept * self.array.chunk_bytes <= _KEPT_BYTES:
             for member, class_index, z, y in chunks.walk(depth, rows):
-                values = voxels.values(chunks.box(member, class_index, z, y), scaled_only)
+                values = self.voxels.values(chunks.box(member, class_index, z, y), scaled_only)
                 yield Slab(member, class_index, z.start, values, y.start)
         else:
-            with Spool(voxels.dtype) as spool:
+            with Spool(self.array.codecs.dtype) as spool:
                 for place in chunks.places():
                     spool.add(chunks.start(place), chunks.decode(place))
-                yield from spooled_slabs(spool, self.roles.sizes, voxels, depth, rows, scaled_only)
+                yield from spooled_slabs(spool, self.roles.sizes, self.voxels, depth, rows, scaled_only)
         self._warn_of(chunks.n_absent)
 
     def note_absent(self) -> None:
@@ -204,7 +209,8 @@ def open_reader(path: str, *, n_classes: int | None, class_axis: str | None, axe
     else:
         roles = _roles(path, array, n_classes, class_axis, axes)
         geometry = unplaced(roles.shape)
-    return ZarrReader(path, geometry, array, roles, labels_of(path, array, roles))
+    voxels = packed_type(path, array.codecs.dtype, array.attributes, array.fill)
+    return ZarrReader(path, geometry, array, roles, voxels, labels_of(path, array, roles))
 
 
 def _roles(path: str, array: ChunkedArray, n_classes: int | None, class_axis: str | None, axes: str | None) -> Roles:

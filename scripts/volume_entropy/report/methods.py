@@ -103,6 +103,8 @@ def _sentences(settings: Mapping[str, Any], n_members: int, group: str | None) -
         f"The uncertainty of the segmentations was measured voxel by voxel with volume-entropy {__version__}, from the "
         f"probabilities of {what} ({listed}).",
     ]
+    if settings.get("scale") is not None:
+        text.append(f"The values of the files were divided by {settings['scale']:g}.")
     if n_members > 1:
         text.append(
             f"Up to {n_members} probability volumes (members) of a sample were combined; P is their mean, p that of "
@@ -124,7 +126,8 @@ def _sentences(settings: Mapping[str, Any], n_members: int, group: str | None) -
     sums = "" if regions or tolerance is None else f", or whose sum was off 1 by more than {tolerance:g}"
     text.append(
         f"Voxels with values that are no probabilities{sums} were counted as invalid and left out; a sample in which "
-        f"more than {settings['max_invalid_fraction']:.4g} of the non-empty voxels were invalid was rejected."
+        f"more than {settings['max_invalid_fraction']:.4g} of the voxels that say anything (a class but the background "
+        "above 0, or invalid) were invalid was rejected."
     )
     background = settings["background_class"]
     foreground = (

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..errors import DataError
 from ..files import fingerprint, is_unchanged
-from ..readers import BoxReader, Reader, open_reader
+from ..readers import BoxReader, Reader, on_scale, open_reader
 from .boxes import Index, spans_of
 from .layout import Layout, layout_of_bricks
 from .sealed import PathLike, StoreError
@@ -124,6 +124,7 @@ def open_in_place(store: PathLike, record: Mapping[str, Any], settings: Mapping[
     pieces = []
     for source in record["sources"]:
         reader = open_reader(source["fingerprint"][0], n_classes=source["n_classes"], axes=source["axes"])
+        reader = on_scale(reader, settings.get("scale"))
         pieces.append((source["member"], source["class"], cast(BoxReader, reader)))
     shape: Index = tuple(record["shape"])
     _, _, depth, height, width = shape

@@ -96,6 +96,15 @@ def write_measure_block(
         arrays["votes"].write((..., *slices), votes)
 
 
+def write_zeros(location: PathLike, slices: Slices, measures: Sequence[str], voxels: NDArray[np.bool_]) -> None:
+    """Set measures to 0 in some voxels (z, y, x) of a block that was written, in a store that is not sealed yet."""
+    for name in measures:
+        array = open_array(Path(location) / name)
+        values = array[slices]
+        values[voxels] = 0
+        array.write(slices, values)
+
+
 @dataclass(frozen=True)
 class MeasureStore:
     """A sealed measure store, open for reading.
