@@ -156,9 +156,9 @@ def test_the_noisiest_sample_alone_is_flagged_and_by_far(results):
     assert first["flags"].split(";")[0] == "interior_high"
     assert float(first["highest_abs_z"]) > 3 * 3.5
     assert "mean predictive entropy of the foreground is" in first["reason"]
-    # The next one is ordinary, and not by a hair.
+    # The others are ordinary, and not by a hair; a warning is no outlier.
     assert max(float(row["highest_abs_z"]) for row in others) < 3
-    assert {row["flags"] for row in others} == {""}
+    assert {flag for row in others for flag in row["flags"].split(";")} <= {"", "warning"}
 
 
 def test_the_file_that_was_cut_short_is_rejected_with_a_remedy(results):
