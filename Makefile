@@ -4,7 +4,8 @@ BIN := .venv/bin
 PREDICT_BIN := .venv-predict/bin
 SNAKEMAKE := $(BIN)/snakemake
 
-.PHONY: env env-predict demo demo-predict demo-digits demo-slurm test test-predict test-producers lint bench fuzz kill-test clean
+.PHONY: help env env-predict demo demo-predict demo-digits demo-slurm test test-predict test-producers lint bench fuzz \
+	kill-test clean
 .DEFAULT_GOAL := help
 
 help:  ## say what there is
@@ -20,17 +21,24 @@ env: .venv/core.stamp  ## build .venv with what a run needs
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r envs/requirements.txt
 	touch $@
 
-.venv/dev.stamp: envs/dev.txt envs/dev-no-deps.txt .venv/core.stamp
+# nilearn alone: it holds the template, and what it would bring to compute with is not needed.
+.venv/demo.stamp: envs/demo.txt .venv/core.stamp
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r envs/demo.txt
+	touch $@
+
+.venv/dev.stamp: envs/dev.txt envs/demo.txt envs/dev-no-deps.txt .venv/core.stamp
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r envs/dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r envs/dev-no-deps.txt
 	touch $@
 
-demo: .venv/dev.stamp  ## make the demo cohort and run the workflow on it
+# Every demo is a study of its own below data/: what stands in config/ and results/ here is the user's.
+demo: .venv/demo.stamp  ## make the demo cohort and run the workflow on it
 	$(BIN)/python scripts/make_demo.py --output data/demo
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(SNAKEMAKE) --cores all
-	@echo "Open results/report.html. Tables: results/*.csv. Figures: results/sub-*/sub-*_qc.png."
+	cp config/demo.yaml data/demo/config/config.yaml
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(SNAKEMAKE) --directory data/demo --cores all
+	@echo "Open data/demo/results/report.html. Tables: *.csv beside it. Figures: sub-*/sub-*_qc.png."
 
-demo-predict: .venv-predict/dev.stamp  ## train networks on small brains, predict with four methods, compare two scanners
+demo-predict: .venv-predict/demo.stamp  ## train networks on small brains, predict with four methods, compare two scanners
 	$(PREDICT_BIN)/python scripts/make_predict_demo.py --output data/demo-predict/config
 	cp config/predict.yaml data/demo-predict/config/config.yaml
 	PATH="$(CURDIR)/$(PREDICT_BIN):$$PATH" $(PREDICT_BIN)/snakemake --directory data/demo-predict --cores all \
@@ -54,7 +62,11 @@ env-predict: .venv-predict/core.stamp  ## build .venv-predict: a run's needs and
 	$(PREDICT_BIN)/python -m pip install --quiet --disable-pip-version-check -r envs/predict.txt
 	touch $@
 
-.venv-predict/dev.stamp: envs/dev.txt .venv-predict/core.stamp
+.venv-predict/demo.stamp: envs/demo.txt .venv-predict/core.stamp
+	$(PREDICT_BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r envs/demo.txt
+	touch $@
+
+.venv-predict/dev.stamp: envs/dev.txt envs/demo.txt .venv-predict/core.stamp
 	$(PREDICT_BIN)/python -m pip install --quiet --disable-pip-version-check -r envs/dev.txt -r envs/predict.txt
 	touch $@
 
@@ -88,5 +100,7 @@ demo-slurm: .venv/dev.stamp  ## run the demo cohort on a Slurm of three nodes on
 kill-test: .venv/dev.stamp  ## kill a run N=30 times at moments drawn from SEED=0, and hold its end against an undisturbed one
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tests/kills.py -n $(or $(N),30) --seed $(or $(SEED),0)
 
-clean:  ## remove what runs made, but not the environment
-	rm -rf results work logs benchmarks data .snakemake benchmarks.json
+# By name, what the targets above write: a study that somebody keeps in the clone is theirs.
+clean:  ## remove the demos and what `bench` wrote, but no environment and no study of yours
+	rm -rf data/demo data/demo-predict data/digits data/benchmarks benchmarks.json
+	rmdir data 2>/dev/null || true

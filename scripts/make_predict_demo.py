@@ -1,6 +1,6 @@
 """Write the cohort of `make demo-predict`: small brains with labels, to train on, to test on, and of another scanner.
 
-The template of `make_demo` at 4 mm is bent by a smooth field, which bends its labels along, and scanned. The other
+The template at 4 mm is bent by a smooth field, which bends its labels along, and scanned. The other
 scanner, of which nothing is ever trained on, sees the test brains again, with a weaker contrast between the tissues and
 more noise. Seeded; files that are there whole are left alone.
 """
@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from make_demo import CLASSES, MEANS, SEED, Volume, deform, load_template, save, scan
 from numpy.typing import NDArray
+from template_scans import CLASSES, MEANS, SEED, Volume, deform, load_template, save, scan
 from volume_entropy.files import read_json, write_json, write_text
 
 REVISION = 1

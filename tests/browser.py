@@ -1,13 +1,13 @@
 """A real Chromium without a window, told to fetch nothing of its own, that reports whatever a page fetched."""
 
 import json
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from programs import BROWSER, find
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.remote.webdriver import WebDriver
@@ -28,23 +28,16 @@ FLAGS = (
 )
 
 
-def program(name: str, package: str) -> str:
-    """The path of a program; an error that names its Debian package where it is missing."""
-    found = shutil.which(name)
-    if found is None:
-        raise RuntimeError(f"the tests of the report page need {name}: apt-get install {package}")
-    return found
-
-
 @contextmanager
 def chromium(folder: Path, width: int = 1440, height: int = 900) -> Iterator[WebDriver]:
     """A browser whose profile and downloads lie below `folder`."""
+    BROWSER.check()
     options = webdriver.ChromeOptions()
-    options.binary_location = program("chromium", "chromium")
+    options.binary_location = find("chromium")
     for flag in (*FLAGS, f"--user-data-dir={folder / 'profile'}", f"--window-size={width},{height}"):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(program("chromedriver", "chromium-driver")))
+    driver = webdriver.Chrome(options=options, service=Service(find("chromedriver")))
     try:
         driver.execute_cdp_cmd(
             "Emulation.setDeviceMetricsOverride",

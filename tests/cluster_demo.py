@@ -16,12 +16,10 @@ from study import ROOT, Study
 
 
 def main() -> None:
-    subprocess.run([sys.executable, ROOT / "scripts/make_demo.py", "--output", ROOT / "data/demo"], check=True)
     with tempfile.TemporaryDirectory() as folder, running() as slurm:
         study = Study(Path(folder))
-        (study.folder / "data").symlink_to(ROOT / "data")
-        for name in ("config.yaml", "samples.tsv"):
-            shutil.copy(ROOT / "config" / name, study.folder / "config")
+        subprocess.run([sys.executable, ROOT / "scripts/make_demo.py", "--output", folder], check=True)
+        shutil.copy(ROOT / "config/demo.yaml", study.folder / "config/config.yaml")
         started = time.monotonic()
         run = study.run()
         if run.code != 0:

@@ -1,5 +1,9 @@
 """What holds for every test run, and what it says at its end."""
 
+import os
+from collections import Counter
+
+import pytest
 from hypothesis import settings
 
 # A busy machine is no failure, and the same cases run everywhere.
@@ -10,7 +14,8 @@ settings.load_profile("here")
 # no worker is left with one of them at the end.
 FIRST = ("cluster", "workflow", "page", "faults")
 
-NO_SLURM = "no Slurm for the cluster tests"
+# Where the tests guard a branch, everything that they need has to be there.
+NONE_MAY_BE_SKIPPED = os.environ.get("CI") == "true"
 
 
 def pytest_collection_modifyitems(items):
@@ -21,11 +26,30 @@ def pytest_collection_modifyitems(items):
     items.sort(key=place)
 
 
-def pytest_terminal_summary(terminalreporter):
-    """Say in words that the cluster was not tested: a skipped test is easily overlooked."""
-    skipped = [report.longrepr for report in terminalreporter.stats.get("skipped", [])]
+def skipped(terminalreporter):
+    """Count the tests that were skipped for each reason."""
+    reports = terminalreporter.stats.get("skipped", [])
     # Of a skipped test: path, line, reason.
-    reasons = [place[2] for place in skipped if isinstance(place, tuple) and NO_SLURM in place[2]]
+    reasons = (report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr) for report in reports)
+    return Counter(reason.removeprefix("Skipped: ") for reason in reasons)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter):
+    """Say last, in words, what was not tested: a skipped test is easily overlooked."""
+    yield
+    reasons = skipped(terminalreporter)
     if reasons:
-        terminalreporter.section("NOT TESTED: runs on a Slurm cluster", red=True, bold=True)
-        terminalreporter.line(f"{len(reasons)} tests: {reasons[0].removeprefix('Skipped: ')}", red=True)
+        terminalreporter.section("NOT TESTED", red=True, bold=True)
+        for reason, n in reasons.items():
+            terminalreporter.line(f"{n} test{'s' * (n > 1)}: {reason}", red=True)
+        if NONE_MAY_BE_SKIPPED:
+            terminalreporter.line("CI=true: a test that is skipped is a failure.", red=True, bold=True)
+
+
+def pytest_sessionfinish(session):
+    """Make a failure of a run that may skip nothing, and did."""
+    terminalreporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    # A worker of pytest-xdist has no terminal; the main process counts for all.
+    if NONE_MAY_BE_SKIPPED and terminalreporter and skipped(terminalreporter):
+        session.exitstatus = max(session.exitstatus, pytest.ExitCode.TESTS_FAILED)

@@ -7,9 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-
-class DiskUnavailable(RuntimeError):
-    """No disk can be mounted here; the message says why."""
+from programs import FULL_DISK
 
 
 class Disk:
@@ -34,11 +32,13 @@ class Disk:
 @contextmanager
 def mounted(folder: Path, mib: int) -> Iterator[Disk]:
     """Mount a disk of this size for the time of the block."""
+    FULL_DISK.check()
     folder.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", f"size={mib}m", "tmpfs", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise DiskUnavailable(f"no small disk for the tests of full ones: {done.stderr.strip()}")
+        # As in a container: its root may not.
+        raise FULL_DISK.unavailable(done.stderr.strip(), "run the tests where root may mount a tmpfs")
     try:
         yield Disk(folder)
     finally:

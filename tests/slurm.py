@@ -19,18 +19,15 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from programs import SLURM, find
+
 CONFIGURATION = Path("/etc/slurm")
 MARK = "# written by volume-entropy's tests"
-PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scancel", "scontrol")
 NODES = ("n1", "n2", "n3")
 # The real machine may have less; nothing enforces it.
 NODE_CPUS, NODE_MIB = 2, 4000
 # Runs a daemon until our end of the pipe closes: also when the test process is killed.
 SUPERVISOR = 'trap "" INT TERM; "$@" </dev/null & read -r line; kill -KILL $!; wait'
-
-
-class SlurmUnavailable(RuntimeError):
-    """No cluster can be started here; the message says why and what would help."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +71,7 @@ class Slurm:
         try:
             wait_until(lambda: ask("sinfo", "-h", "-o", "%T %D").strip() == f"idle {len(NODES)}", 30, "the nodes")
         except TimeoutError:
-            raise SlurmUnavailable(f"the daemons started, but no cluster came of it: {self.last_words()}") from None
+            raise SLURM.unavailable("the daemons started, but no cluster came of it", self.last_words()) from None
 
     def stop(self) -> None:
         for process in processes_with(f"SLURM_CLUSTER_NAME={cluster_name(self.folder)}"):
@@ -108,7 +105,7 @@ class Slurm:
         return " / ".join(line for tail in lines for line in tail)
 
     def _start_daemon(self, name: str, program: str, *arguments: str) -> None:
-        executable = shutil.which(program, path=search_path())
+        executable = find(program)
         with open(self.folder / "log" / name, "ab") as log:
             self.daemons[name] = subprocess.Popen(
                 ["sh", "-c", SUPERVISOR, "sh", executable, *arguments],
@@ -157,16 +154,12 @@ PartitionName=main Nodes={",".join(NODES)} Default=YES MaxTime=INFINITE State=UP
 
 
 def check_possible() -> None:
-    """Raise `SlurmUnavailable` where no cluster can be started."""
-    missing = [program for program in PROGRAMS if shutil.which(program, path=search_path()) is None]
-    if missing:
-        raise SlurmUnavailable(f"{', '.join(missing)} not found; on Debian: apt-get install slurm-wlm munge")
-    if os.geteuid() != 0:
-        raise SlurmUnavailable("slurmd must be started by root")
+    """Raise `Unavailable` where no cluster can be started."""
+    SLURM.check()
     for name in ("slurm.conf", "cgroup.conf"):
         path = CONFIGURATION / name
         if path.exists() and not path.read_text().startswith(MARK):
-            raise SlurmUnavailable(f"this machine has a Slurm of its own ({path}), which the tests do not touch")
+            raise SLURM.unavailable(f"this machine has a Slurm of its own ({path})", "which the tests do not touch")
 
 
 def remove_configuration() -> None:
@@ -237,10 +230,6 @@ def free_ports(n: int) -> list[int]:
     for one in sockets:
         one.close()
     return ports
-
-
-def search_path() -> str:
-    return os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from in_process import run_cohort
 from looked import FORMULA, MANY, REJECTED, SCRIPT, SITES
 from phantoms import CLASSES, head
 from PIL import Image
+from programs import Unavailable
 from report_page import SETTINGS, write_page
 from study import save
 from volume_entropy.samples import Sample
@@ -19,8 +20,11 @@ from volume_entropy.samples import Sample
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
-    with chromium(tmp_path_factory.mktemp("browser")) as driver:
-        yield driver
+    try:
+        with chromium(tmp_path_factory.mktemp("browser")) as driver:
+            yield driver
+    except Unavailable as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="session")
