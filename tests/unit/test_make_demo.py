@@ -243,3 +243,8 @@ def test_without_the_template_the_message_says_what_to_install(monkeypatch):
 def test_the_options_are_explained():
     done = subprocess.run([sys.executable, SCRIPT, "--help"], capture_output=True, text=True, check=True)
     assert "--output" in done.stdout
+
+
+def test_one_sample_carries_a_warning(results):
+    warned = {row["sample"]: row["warnings"] for row in rows(results, "subjects") if row["warnings"]}
+    assert warned == {"sub-16": "members_identical"}
