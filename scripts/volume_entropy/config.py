@@ -125,7 +125,7 @@ def _contradictions(config: Config) -> Iterator[str]:
             yield "probabilities.background: regions have no background class; expected `given`"
     for number, rule in enumerate(probabilities["refuse"]):
         try:
-            re.compile(rule["pattern"])
+            re.compile(rule.get("pattern", ""))
         except re.error as error:
             yield f"probabilities.refuse.{number}.pattern: found {rule['pattern']!r}, no regular expression: {error}"
     if probabilities["sidecar"] == "labelmap" and tokens is not None:

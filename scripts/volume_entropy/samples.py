@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import ConfigError
 from .files import fingerprint
-from .presets import companions
+from .presets import companions, found_beside
 from .sidecars import listed_labels
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ def recipe(sample: Sample, sources: Iterable[str], settings: Mapping[str, Any], 
     One dict, since Snakemake compares params by their values without their names.
     """
     files = [file for _, member_files in probability_files(sample, settings) for file in member_files]
-    labels = listed_labels(files, settings)
+    labels, beside = listed_labels(files, settings), found_beside(files, settings)
     return {
         "sample": sample.id,
         "paths": {
@@ -170,6 +170,7 @@ def recipe(sample: Sample, sources: Iterable[str], settings: Mapping[str, Any], 
         },
         "sources": [fingerprint(path) for path in sources],
         **({} if labels is None else {"labels": labels}),
+        **({} if beside is None else {"beside": beside}),
         "settings": used_settings(sample, settings),
         "revision": revision,
     }

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from ..errors import ConfigError
 from ..files import write_text
-from .search import ABSENT, Found, writable
+from .search import ABSENT, Found
+from .walking import writable
 
 COLUMNS = ("sample", "probabilities", "image", "mask")
 LONGEST_ID = 120

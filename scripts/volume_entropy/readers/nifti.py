@@ -91,6 +91,18 @@ def open_reader(path: str, *, n_classes: int | None, class_axis: str, axes: str)
     return NiftiReader(path, _geometry(path, header, roles), roles, voxels, offset, n_bytes)
 
 
+def read_description(path: str) -> str:
+    """Return what the program that wrote a file says of it in the header's `descrip`.
+
+    Raises
+    ------
+    DataError
+        The file cannot be read as NIfTI.
+    """
+    with opened(path) as source:
+        return bytes(_read_header(source)["descrip"].item()).decode("latin-1")
+
+
 def _read_header(source: Source) -> Any:
     """Read the fixed part of the header, in whichever byte order and version it is."""
     start = bytearray(4)
