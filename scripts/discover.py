@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from volume_entropy.config import conversion_settings, load_config, read_preset
 from volume_entropy.config_text import read_config
 from volume_entropy.discovery.enlisting import enlist
-from volume_entropy.discovery.search import discover
+from volume_entropy.discovery.lookalikes import kinds, look_alikes
+from volume_entropy.discovery.search import Discovery, discover
 from volume_entropy.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -23,6 +24,13 @@ if TYPE_CHECKING:
 CODE = Path(__file__).resolve().parent.parent / "workflow"
 ENTITIES = ("sub", "ses", "acq", "run", "space", "res")
 EXAMPLES = 3
+# Kinds of names that are listed where nothing was found.
+KINDS = 12
+
+
+def presets() -> list[str]:
+    """Return the names of all presets."""
+    return sorted(path.stem for path in (CODE / "presets").glob("*.yaml"))
 
 
 def report(
@@ -43,16 +51,50 @@ def report(
     left_out = {**found.left_out, **enlisted.left_out}
     for title, groups in (("Worth knowing:", found.remarks), ("Left out:", left_out)):
         lines += [title, *_grouped(groups)] if groups else []
+    lines += _other_presets(preset, found)
     if not found.samples:
         lines += [f"This preset reads: {rule['pattern']}" for rule in content["discover"]["files"]]
+        lines += _names(found)
     lines += ["Notes on this producer:", *(f"  {note}" for note in content["notes"])]
     return "\n".join(lines)
+
+
+def _other_presets(preset: str, found: Discovery) -> list[str]:
+    """Say which files look like those of another producer; where nothing was found, also of those that were refused."""
+    files = found.unread if found.samples else found.unread + found.refused
+    if not files:
+        return []
+    others = {name: read_preset(name, CODE / "presets") for name in presets() if name != preset}
+    lines = []
+    for names, alike in look_alikes(files, others, several=bool(found.samples)).items():
+        examples = ", ".join(map(_visible, alike[:EXAMPLES])) + (", …" if len(alike) > EXAMPLES else "")
+        verb = "look" if len(alike) > 1 else "looks"
+        lines.append(f"{_count(len(alike), 'file')} {verb} like preset {' or '.join(names)}: {examples}")
+    return lines
+
+
+def _names(found: Discovery) -> list[str]:
+    """Say which names there are, where no sample was found."""
+    if not found.unread:
+        return [] if found.left_out else ["There is no file in this folder, nor in those below it."]
+    groups = kinds(found.unread)
+    shown = dict(list(groups.items())[:KINDS])
+    lines = ["Names that it does not read:", *_grouped(shown)]
+    if further := len(groups) - len(shown):
+        lines.append(
+            f"  … and {_count(further, 'other kind')} of names, {_count(_size(groups) - _size(shown), 'file')}"
+        )
+    return lines
+
+
+def _size(groups: Mapping[str, Sequence[str]]) -> int:
+    return sum(map(len, groups.values()))
 
 
 def _grouped(groups: Mapping[str, Sequence[str]]) -> list[str]:
     lines = []
     for reason, items in groups.items():
-        lines.append(f"  {len(items)} × {reason}")
+        lines.append(f"  {len(items)} × {_visible(reason)}")
         lines += [f"      {_visible(item)}" for item in items[:EXAMPLES]]
         lines += [f"      … and {len(items) - EXAMPLES} more"] if len(items) > EXAMPLES else []
     return lines
@@ -79,7 +121,7 @@ def _config(path: Path, preset: str) -> tuple[dict[str, Any], str]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
-    known = ", ".join(sorted(path.stem for path in (CODE / "presets").glob("*.yaml")))
+    known = ", ".join(presets())
     parser.add_argument("preset", metavar="PRESET", help=f"a producer: {known}")
     parser.add_argument("root", metavar="ROOT", help="the folder of its output")
     parser.add_argument("--table", help="the samples table (default: the config's, config/samples.tsv)")

@@ -24,12 +24,12 @@ SCHEMAS = ROOT / "workflow/schemas"
 PRESETS = ROOT / "workflow/presets"
 
 
-def configured(preset: str, **config: Any) -> dict[str, Any]:
+def configured(preset: str | None, **config: Any) -> dict[str, Any]:
     """The whole config of a study that sets a preset, and what else is given."""
     return load_config({"preset": preset, **config}, SCHEMAS / "config.schema.yaml", PRESETS)
 
 
-def settings_of(preset: str, **probabilities: Any) -> dict[str, Any]:
+def settings_of(preset: str | None, **probabilities: Any) -> dict[str, Any]:
     """What a preset says of files, with other `probabilities` where given."""
     return conversion_settings(configured(preset, probabilities=probabilities))
 

@@ -4,6 +4,7 @@ Each function takes probabilities `(x, y, z, class)` of all classes, a backgroun
 it, writes one subject below a folder, and returns what a right reader gets out of the files.
 """
 
+import gzip
 import json
 import pickle
 import struct
@@ -53,13 +54,13 @@ def save(array: np.ndarray, path: Path, affine: np.ndarray = AFFINE, slope: floa
     raw = array if slope is None else np.round(array / slope).astype(np.uint8)
     image = nibabel.Nifti1Image(raw, affine)
     image.header.set_xyzt_units("mm")
-    nibabel.save(image, path)
     if slope is None:
+        nibabel.save(image, path)
         return array.astype(np.float64)
     # nibabel chooses a slope of its own when it writes; the field is the float32 at byte 112 of the header.
-    with open(path, "r+b") as stream:
-        stream.seek(112)
-        stream.write(struct.pack("<ff", slope, 0))
+    content = bytearray(image.to_bytes())
+    content[112:120] = struct.pack("<ff", slope, 0)
+    path.write_bytes(gzip.compress(content) if path.name.endswith(".gz") else content)
     return raw * np.float64(np.float32(slope))
 
 
@@ -147,12 +148,15 @@ def atropos_nipype(folder: Path, p: np.ndarray, subject: str = "sub-01") -> Writ
     return atropos(folder, p, subject, digits=2)
 
 
-def spm(folder: Path, p: np.ndarray, subject: str = "sub-01", air: bool = False) -> Written:
+def spm(
+    folder: Path, p: np.ndarray, subject: str = "sub-01", air: bool = False, ending: str = ".nii", classes: int = 5
+) -> Written:
     """`c1…c5<name>.nii`, uint8 with slope 1/255 (c6 only if asked for), and modulated and smoothed files beside."""
-    name = f"{subject}_T1w.nii"
+    name = f"{subject}_T1w{ending}"
     tissues = np.concatenate([p[..., 1:], p[..., :1]], axis=-1)
     stored = [
-        save(tissues[..., index], folder / f"c{index + 1}{name}", slope=1 / 255) for index in range(6 if air else 5)
+        save(tissues[..., index], folder / f"c{index + 1}{name}", slope=1 / 255)
+        for index in range(6 if air else classes)
     ]
     save_image(folder / name, p.shape)
     image = save_image(folder / f"m{name}", p.shape)
@@ -160,6 +164,50 @@ def spm(folder: Path, p: np.ndarray, subject: str = "sub-01", air: bool = False)
         save((tissues[..., 0] * 1.3).astype(np.float32), folder / f"{decoy}{name}", np.diag([1.5, 1.5, 1.5, 1]))
     save(np.zeros((*p.shape[:3], 1, 3), np.float32), folder / f"y_{name}")
     return Written(np.stack(stored[:5], axis=-1)[None], AFFINE, image)
+
+
+def cat12(folder: Path, p: np.ndarray, subject: str = "sub-01", ending: str = ".nii", warped: bool = False) -> Written:
+    """`mri/p1…p3<name>.nii`, uint8 with slope 1/255; labels with fractions, modulated and smoothed maps beside."""
+    name, mri = f"{subject}_T1w{ending}", folder / subject / "mri"
+    image = save_image(folder / subject / name, p.shape)
+    stored = [save(p[..., index], mri / f"p{index}{name}", slope=1 / 255) for index in (1, 2, 3)]
+    # 1 CSF, 2 gray matter, 3 white matter.
+    save((p[..., 1:] * [2, 3, 1]).sum(axis=-1).astype(np.float32), mri / f"p0{name}")
+    grid = np.diag([1.5, 1.5, 1.5, 1])
+    for tissue in (1, 2, 3):
+        volumes = (p[..., tissue] * 0.8).astype(np.float32)
+        for decoy in ("mwp", "m0wp", "s6mwp"):
+            save(volumes, mri / f"{decoy}{tissue}{name}", grid)
+        if warped:
+            save(p[..., tissue], mri / f"wp{tissue}{name}", grid, slope=1 / 255)
+    save_image(mri / f"wm{name}", p.shape, grid)
+    save(np.zeros((*p.shape[:3], 1, 3), np.float32), mri / f"y_{name}")
+    for other in ("report/catreport_{}.pdf", "report/cat_{}.xml", "label/catROI_{}.xml", "surf/lh.thickness.{}"):
+        path = folder / subject / other.format(f"{subject}_T1w")
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    return Written(np.stack(stored, axis=-1)[None], AFFINE, image)
+
+
+def clinica(folder: Path, p: np.ndarray, subject: str = "sub-01", warped: bool = False) -> Written:
+    """SPM's maps in a CAPS folder, compressed: native ones, and in other folders normalised, modulated and imported."""
+    name = f"{subject}_ses-M00"
+    spm = folder / "subjects" / subject / "ses-M00/t1/spm"
+    stored = []
+    for index, tissue in enumerate(("graymatter", "whitematter", "csf"), start=1):
+        base = f"{name}_T1w_segm-{tissue}"
+        native = spm / f"segmentation/native_space/{base}_probability.nii.gz"
+        stored.append(save(p[..., index], native, slope=1 / 255))
+        save(p[..., index], spm / f"segmentation/dartel_input/{base}_dartelinput.nii.gz", slope=1 / 255)
+        modulated = (p[..., index] * 0.8).astype(np.float32)
+        for kind in ("modulated-on", "modulated-on_fwhm-8mm"):
+            save(modulated, spm / f"dartel/group-all/{base}_space-Ixi549Space_{kind}_probability.nii.gz")
+        if warped:
+            off = f"normalized_space/{base}_space-Ixi549Space_modulated-off_probability.nii.gz"
+            save(p[..., index], spm / "segmentation" / off, slope=1 / 255)
+    if warped:
+        save_image(spm / f"segmentation/normalized_space/{name}_space-Ixi549Space_T1w.nii.gz", p.shape)
+    return Written(np.stack(stored, axis=-1)[None], AFFINE)
 
 
 def synthseg(folder: Path, p: np.ndarray, subject: str = "sub-01", suffix: str = ".nii.gz") -> Written:
@@ -303,6 +351,8 @@ PRODUCERS: dict[str, tuple[Callable[..., Written], int]] = {
     "atropos": (atropos, 3),
     "atropos_nipype": (atropos_nipype, 3),
     "spm": (spm, 6),
+    "cat12": (cat12, 4),
+    "clinica": (clinica, 4),
     "synthseg": (synthseg, 33),
     "nnunet": (nnunet, 2),
     "nnunet_regions": (nnunet_regions, 3),

@@ -165,7 +165,7 @@ def _contradictions(config: Config) -> Iterator[str]:
     yield from contradictions_of_axes(probabilities)
     for number, rule in enumerate(probabilities["refuse"]):
         try:
-            re.compile(rule["pattern"])
+            re.compile(rule.get("pattern", ""))
         except re.error as error:
             yield f"probabilities.refuse.{number}.pattern: found {rule['pattern']!r}, no regular expression: {error}"
     if probabilities["sidecar"] == "labelmap" and tokens is not None:

@@ -28,7 +28,7 @@ CODES: dict[str, str] = {
     "mask_invalid": "The mask is no mask: it holds fractions or infinity.",
     "mask_empty": "The mask covers no voxel.",
     "labels_invalid": "The reference or the atlas is no label image: it holds NaN, fractions, or too large numbers.",
-    "refused_by_preset": "The file is one that this producer writes, but not one that may be read as probabilities.",
+    "refused_by_preset": "The file is one that a producer writes, but not one that may be read as probabilities.",
 }
 
 # What is said of a sample that was measured, and whose numbers are right, but may not mean what they seem to: the codes

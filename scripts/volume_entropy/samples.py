@@ -14,7 +14,7 @@ from .column_names import OURS, PATH_COLUMNS, mistaken_for_metadata
 from .files import fingerprint
 from .nearest import nearest
 from .paths import local_path, why_not_local
-from .presets import companions
+from .presets import companions, found_beside
 from .samples_table import Table, lines_of, read_table, refuse
 from .sidecars import listed_labels
 
@@ -158,7 +158,7 @@ def recipe(sample: Sample, sources: Iterable[str], settings: Mapping[str, Any], 
     One dict, since Snakemake compares params by their values without their names.
     """
     files = [file for _, member_files in probability_files(sample, settings) for file in member_files]
-    labels = listed_labels(files, settings)
+    labels, beside = listed_labels(files, settings), found_beside(files, settings)
     return {
         "sample": sample.id,
         "paths": {
@@ -168,6 +168,7 @@ def recipe(sample: Sample, sources: Iterable[str], settings: Mapping[str, Any], 
         },
         "sources": [fingerprint(path) for path in sources],
         **({} if labels is None else {"labels": labels}),
+        **({} if beside is None else {"beside": beside}),
         "settings": used_settings(sample, settings),
         "revision": revision,
     }

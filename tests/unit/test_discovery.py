@@ -289,6 +289,72 @@ def test_spm_spaces_become_samples_and_modulated_maps_do_not(tmp_path):
     ]
 
 
+def test_compressed_maps_of_spm_are_found(tmp_path):
+    producers.spm(tmp_path, probabilities(6), ending=".nii.gz")
+    _, samples = enlisted(tmp_path, "spm", tmp_path / "samples.tsv")
+    assert samples["sub-01_T1w"].probabilities == str(tmp_path / "c{class}sub-01_T1w.nii.gz")
+    assert samples["sub-01_T1w"].image == str(tmp_path / "msub-01_T1w.nii.gz")
+
+
+def test_fewer_classes_than_configured_are_told_with_the_keys_that_read_them(tmp_path):
+    producers.spm(tmp_path, probabilities(6), classes=3)
+    found = found_in(tmp_path, "spm")
+    assert not found.samples
+    (reason,) = (reason for reason in found.left_out if reason.startswith("a class is missing"))
+    assert 'probabilities.classes: ["gm", "wm", "csf"] and probabilities.tokens: ["1", "2", "3"]' in reason
+    assert len(found_in(tmp_path, "spm", classes=["gm", "wm", "csf"], tokens=["1", "2", "3"]).samples) == 1
+    fast(tmp_path / "fast", classes=(0, 2))
+    assert "a class is missing" in found_in(tmp_path / "fast").left_out
+
+
+@pytest.mark.parametrize("ending", [".nii", ".nii.gz"])
+def test_cat12_gives_native_and_unmodulated_maps_with_their_images(tmp_path, ending):
+    producers.cat12(tmp_path, probabilities(4), ending=ending, warped=True)
+    mri = tmp_path / "sub-01/mri"
+    touch(*(mri / f"rp{tissue}sub-01_T1w_{space}{ending}" for tissue in (1, 2, 3) for space in ("affine", "rigid")))
+    _, samples = enlisted(tmp_path, "cat12", tmp_path / "samples.tsv")
+    spaces = [f"sub-01_T1w{space}" for space in ("", "_space-affine", "_space-rigid", "_space-warped")]
+    assert list(samples) == spaces
+    assert [Path(sample.probabilities).name for sample in samples.values()] == [
+        f"{name}{ending}"
+        for name in (
+            "p{class}sub-01_T1w",
+            "rp{class}sub-01_T1w_affine",
+            "rp{class}sub-01_T1w_rigid",
+            "wp{class}sub-01_T1w",
+        )
+    ]
+    images = [sample.image for sample in samples.values()]
+    assert images == [f"{tmp_path}/sub-01/sub-01_T1w{ending}", None, None, f"{mri}/wmsub-01_T1w{ending}"]
+    touch(mri / f"msub-01_T1w{ending}")
+    assert found_in(tmp_path, "cat12", ["space=native"]).samples[0].image == f"{mri}/msub-01_T1w{ending}"
+
+
+def test_cat12_as_a_bids_app_and_hyperintensities_of_their_own(tmp_path):
+    mri = tmp_path / "derivatives/CAT12.9/sub-01/ses-1/mri"
+    touch(*(mri / f"p{tissue}sub-01_ses-1_T1w.nii" for tissue in (0, 1, 2, 3, 7)))
+    _, samples = enlisted(tmp_path, "cat12", tmp_path / "samples.tsv")
+    assert list(samples) == ["sub-01_ses-1_T1w"]
+    assert list(found_in(tmp_path, "cat12").remarks) == ["class 7 is not configured, and counts as background"]
+    own = {"classes": ["gm", "wm", "csf", "wmh"], "tokens": [1, 2, 3, 7]}
+    assert not found_in(tmp_path, "cat12", **own).remarks
+
+
+def test_clinica_gives_native_normalised_and_group_maps(tmp_path):
+    producers.clinica(tmp_path, probabilities(4), warped=True)
+    spm = tmp_path / "subjects/sub-01/ses-M00/t1/spm"
+    name = "sub-01_ses-M00_T1w_segm-{}_space-Ixi549Space_modulated-off_probability.nii.gz"
+    touch(*(spm / "dartel/group-all" / name.format(tissue) for tissue in ("graymatter", "whitematter", "csf")))
+    _, samples = enlisted(tmp_path, "clinica", tmp_path / "samples.tsv")
+    assert {name: Path(sample.probabilities).parent.name for name, sample in samples.items()} == {
+        "sub-01_ses-M00": "native_space",
+        "group-all_sub-01_ses-M00_space-Ixi549Space": "group-all",
+        "normalized_space_sub-01_ses-M00_space-Ixi549Space": "normalized_space",
+    }
+    image = spm / "segmentation/normalized_space/sub-01_ses-M00_space-Ixi549Space_T1w.nii.gz"
+    assert [sample.image for sample in samples.values() if sample.image] == [str(image)]
+
+
 def test_one_name_in_many_folders_is_told_apart_by_the_folders(tmp_path):
     for folder in ("sub-1/ses-1", "sub-1/ses-2", "sub-2/ses-1"):
         fast(tmp_path / folder)
@@ -516,6 +582,108 @@ def test_the_command_ends_with_plain_words(tmp_path, monkeypatch, arguments):
     with pytest.raises(SystemExit) as caught:
         command.main(arguments)
     assert isinstance(caught.value.code, str)
+
+
+def said_of(tree, preset):
+    import discover as command
+
+    return command.report(preset, str(tree), str(tree.parent / "t.tsv"), settings_of(preset), [], dry_run=True)
+
+
+@pytest.mark.parametrize(
+    ("write", "asked", "line"),
+    [
+        ("cat12", "spm", "3 files look like preset cat12: sub-01/mri/p1sub-01_T1w.nii, sub-01/mri/p2sub-01_T1w.nii, "),
+        ("spm", "cat12", "5 files look like preset spm: c1sub-01_T1w.nii, c2sub-01_T1w.nii, c3sub-01_T1w.nii, …"),
+        (
+            "clinica",
+            "spm",
+            "3 files look like preset clinica: subjects/sub-01/ses-M00/t1/spm/segmentation/native_space/",
+        ),
+        ("fmriprep", "fast", "3 files look like preset fmriprep: sub-01/anat/sub-01_label-CSF_probseg.nii.gz, "),
+        ("fast", "fmriprep", "3 files look like preset fast: "),
+        ("fast", "atropos", "3 files look like preset fast_prob: "),
+        ("atropos_nipype", "dipy", "4 files look like preset atropos_nipype: "),
+        ("synthseg", "monai", "1 file looks like preset synthseg: sub-01_T1w_posteriors.nii.gz"),
+        ("nnunet", "ivadomed", "1 file looks like preset nnunet or nnunet_regions or nnunet_v1: case_001.npz"),
+        ("ivadomed", "nnunet_v1", "20 files look like preset ivadomed: pred_masks/sub-01_T2w_pred_00.nii.gz, "),
+    ],
+)
+def test_where_nothing_is_found_other_presets_are_tried(tmp_path, write, asked, line):
+    write, classes = producers.PRODUCERS[write]
+    write(tmp_path / "out", probabilities(max(classes, 4)))
+    said = said_of(tmp_path / "out", asked)
+    assert "0 samples below" in said
+    assert line in said
+
+
+def test_where_nothing_is_found_the_kinds_of_names_are_counted(tmp_path):
+    for number in range(40):
+        subject = tmp_path / f"out/sub-{number:03d}/ses-{number % 2}"
+        touch(
+            subject / f"sub-{number:03d}_T1w.nii.gz",
+            subject / f"scan {number}.json",
+            subject / f"kind{'abcdefghijklmno'[number % 15]}.txt",
+        )
+    said = said_of(tmp_path / "out", "fast").splitlines()
+    assert "Names that it does not read:" in said
+    start = said.index("Names that it does not read:")
+    assert said[start + 1] == "  40 × sub-*_T1w.nii.gz"
+    assert said[start + 2] == "      sub-000/ses-0/sub-000_T1w.nii.gz"
+    assert "  40 × scan *.json" in said
+    assert any(line.startswith("  … and 5 other kinds of names, ") for line in said)
+    assert len(said) < 100
+    assert "look" not in "\n".join(said[:start])
+
+
+def test_the_workflows_target_that_finds_nothing_ends_well_and_says_what_there_is(tmp_path):
+    import discover as command
+
+    producers.cat12(tmp_path / "out", probabilities(4))
+    given = {"preset": "spm", "root": str(tmp_path / "out"), "only": [], "table": str(tmp_path / "t.tsv")}
+    text, code = command.from_workflow({**given, "settings": settings_of("spm")})
+    assert code == 0
+    assert "look like preset cat12" in text
+    assert not (tmp_path / "t.tsv").exists()
+
+
+def test_names_that_would_act_on_a_terminal_are_shown_by_their_numbers(tmp_path):
+    touch(tmp_path / "out/a\x1b[2J\n0 samples.nii", tmp_path / os.fsdecode(b"out/latin-\xe9.nii"))
+    said = said_of(tmp_path / "out", "spm")
+    assert "1 × a\\x1b[*J\\n* samples.nii" in said
+    assert said.encode("utf-8")
+    assert "\x1b" not in said
+
+
+def test_an_empty_folder_and_one_of_refused_files_are_told_apart(tmp_path):
+    (tmp_path / "empty/below").mkdir(parents=True)
+    assert "There is no file in this folder" in said_of(tmp_path / "empty", "spm")
+    touch(*(tmp_path / f"modulated/mri/mwp{tissue}T1.nii" for tissue in (1, 2, 3)))
+    for preset in ("cat12", "spm", "fast"):
+        said = said_of(tmp_path / "modulated", preset)
+        assert "0 samples" in said
+        assert "3 × modulated by the Jacobian" in said
+        assert "look like" not in said
+
+
+def test_a_tree_of_two_producers_says_what_else_there_is(tmp_path):
+    tree = tmp_path / "out"
+    producers.cat12(tree / "cat", probabilities(4)), producers.spm(tree / "spm", probabilities(6))
+    assert "5 files look like preset spm: spm/c1sub-01_T1w.nii" in said_of(tree, "cat12")
+    assert "3 files look like preset cat12: cat/sub-01/mri/p1sub-01_T1w.nii" in said_of(tree, "spm")
+    assert "This preset reads" not in said_of(tree, "spm")
+    # One number alone may be a subject's.
+    touch(tmp_path / "fsl/p1_brain_restore.nii.gz", tmp_path / "fsl/c2.x.nii")
+    fast(tmp_path / "fsl", "p1_brain")
+    assert "look" not in said_of(tmp_path / "fsl", "fast").split("Notes")[0]
+
+
+def test_stores_count_as_files_and_folders_do_not(tmp_path):
+    (tmp_path / "out/a.ome.zarr/0").mkdir(parents=True), (tmp_path / "out/c1_results.nii").mkdir()
+    (tmp_path / "out/mwp1").mkdir(), (tmp_path / "out/gone.nii").symlink_to(tmp_path / "absent")
+    found = found_in(tmp_path / "out", "spm")
+    assert sorted(found.unread) == ["a.ome.zarr", "gone.nii"]
+    assert not found.left_out
 
 
 def test_thousands_of_subjects_take_seconds(tmp_path):

@@ -132,7 +132,23 @@ def test_the_decoys_beside_the_maps_are_refused_with_a_reason(name, tmp_path):
         str(path.relative_to(tmp_path))
         for path in tmp_path.rglob("*")
         if any(
-            word in path.name for word in ("dseg", "pveseg", "_seg", "mixeltype", "mwc", "swc", ".pkl", "_unc", "_soft")
+            word in path.name
+            for word in (
+                "dseg",
+                "pveseg",
+                "_seg.",
+                "mixeltype",
+                "mwc",
+                "swc",
+                "mwp",
+                "m0wp",
+                "p0",
+                "modulated-on",
+                "dartelinput",
+                ".pkl",
+                "_unc",
+                "_soft",
+            )
         )
         and "probseg" not in path.name
     ]
@@ -161,6 +177,26 @@ def test_the_decoys_beside_the_maps_are_refused_with_a_reason(name, tmp_path):
         ("spm", "smwc1T1.nii"),
         ("spm", "mwrc2T1.nii"),
         ("spm", "mrc2T1.nii"),
+        ("spm", "s8mwc3T1.nii.gz"),
+        ("spm", "swc1T1.nii.gz"),
+        ("spm", "s8wc1T1.nii"),
+        ("spm", "mwp1T1.nii"),
+        ("spm", "m0wp3T1.nii.gz"),
+        ("spm", "smwp2T1.nii"),
+        ("spm", "s6wp2T1.nii"),
+        ("cat12", "mwp1T1.nii"),
+        ("cat12", "m0wp1T1.nii"),
+        ("cat12", "s6mwp2T1.nii.gz"),
+        ("cat12", "mwp1rT1.nii"),
+        ("cat12", "avg_mwmwp1rT1.nii"),
+        ("cat12", "swp1T1.nii"),
+        ("cat12", "p0T1.nii"),
+        ("cat12", "wp0T1.nii.gz"),
+        ("cat12", "rp0T1_affine.nii"),
+        ("cat12", "mwc1T1.nii"),
+        ("clinica", "sub-1_T1w_segm-csf_space-Ixi549Space_modulated-on_probability.nii.gz"),
+        ("clinica", "sub-1_T1w_segm-csf_space-Ixi549Space_modulated-off_fwhm-8mm_probability.nii.gz"),
+        ("clinica", "sub-1_T1w_segm-csf_dartelinput.nii.gz"),
         ("synthseg", "T1_synthseg.nii.gz"),
         ("dipy", "tissue_classified.nii.gz"),
         ("nnunet", "case.pkl"),
@@ -187,6 +223,13 @@ def test_what_is_no_probability_is_refused_whatever_its_folder(preset, file):
         ("spm", "c1T1.nii"),
         ("spm", "wc1T1.nii"),
         ("spm", "c1smwc1.nii"),
+        ("spm", "c1T1.nii.gz"),
+        ("spm", "s01c1.nii"),
+        ("cat12", "p1T1.nii"),
+        ("cat12", "p1s6mwp1.nii"),
+        ("cat12", "wp2T1.nii.gz"),
+        ("cat12", "rp3T1_affine.nii"),
+        ("clinica", "sub-1_T1w_segm-csf_space-Ixi549Space_modulated-off_probability.nii.gz"),
         ("ivadomed", "sub-01_pred_03.nii.gz"),
         ("nnunet", "case.npz"),
     ],
@@ -195,8 +238,61 @@ def test_what_is_a_probability_is_not_refused(preset, file):
     check_conventions([f"/unc-vox/_pveseg.nii/{file}"], settings_of(preset))
 
 
+def without_preset(**probabilities):
+    return settings_of(None, classes=["gm", "wm", "csf"], background="complement", **probabilities)
+
+
+MODULATED = [
+    "mwp1sub.nii", "mwp2sub.nii.gz", "m0wp1sub.nii", "smwp1sub.nii", "s6mwp3sub.nii", "mwp1rsub.nii", "mwmwp1rsub.nii",
+    "avg_mwp1rsub.nii", "m0wrp1sub.nii", "mwc1sub.nii", "smwc2sub.nii.gz", "mwrc1sub.nii", "sub-01_mwp1.nii.gz",
+    "sub-1_T1w_segm-csf_space-Ixi549Space_modulated-on_probability.nii.gz", "T1_GM_to_template_GM_mod.nii.gz",
+    "sub-1_space-MNI152NLin2009cAsym_desc-modulated_label-GM_probseg.nii.gz",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("settings", [without_preset(), settings_of("monai"), settings_of("cat12", refuse=[])])
+def test_what_is_modulated_by_its_name_is_refused_whatever_the_config_says(settings):
+    for file in MODULATED:
+        error = rejected(check_conventions, [f"/d/{file}"], settings)
+        assert error.code == "refused_by_preset"
+        assert "Jacobian" in error.message
+
+
+def test_other_names_are_left_to_the_presets():
+    names = [
+        "wp1sub.nii", "p1sub.nii", "c1mwp1.nii", "swc1.nii", "mw_p1.nii", "mwpass-1.nii", "mwp0sub.nii", "gmwp1.nii",
+        "framework2.nii", "MWP1_site.nii", "sub-mwc_p1.nii", "sub-1_modulated-off_probability.nii", "m1p1.nii",
+        "mwp1/p1sub.nii",
+    ]  # fmt: skip
+    check_conventions([f"/d/{name}" for name in names], without_preset())
+
+
+@pytest.mark.parametrize(
+    "description", ["Jac. sc. warped tissue class 1", "CAT12.8(Jac. sc. warped non-lin only) < SPM"]
+)
+@pytest.mark.parametrize("kind", [nibabel.Nifti1Image, nibabel.Nifti2Image])
+@pytest.mark.parametrize("ending", [".nii", ".nii.gz"])
+def test_a_modulated_map_is_known_by_its_header_under_any_name(description, kind, ending, tmp_path):
+    path = tmp_path / f"sub-01_label-GM_probseg{ending}"
+    image = kind(np.zeros((3, 3, 3), np.float32), np.eye(4))
+    image.header["descrip"] = description
+    nibabel.save(image, path)
+    for settings in (without_preset(), settings_of("fmriprep")):
+        error = rejected(check_conventions, [str(path)], settings)
+        assert error.code == "refused_by_preset"
+        assert description in error.message
+    image.header["descrip"] = "Warped tissue class 1"
+    nibabel.save(image, path)
+    check_conventions([str(path)], without_preset())
+
+
 def test_rules_of_the_config_replace_those_of_the_preset():
     assert settings_of("fast", refuse=[])["refuse"] == []
+    near = {"beside": ["plans.json"], "contains": "x", "unless_geometry": ["RAS"], "reason": "a", "remedy": "b"}
+    assert settings_of("fast", refuse=[near])["refuse"] == [near]
+    for wrong in ({"reason": "a", "remedy": "b"}, {"beside": ["p"], "reason": "a", "remedy": "b"}, {**near, "x": 1}):
+        with pytest.raises(ConfigError, match=r"probabilities\.refuse\.0"):
+            settings_of("fast", refuse=[wrong])
     with pytest.raises(ConfigError, match=r"probabilities\.refuse\.0\.pattern.*no regular expression"):
         settings_of("fast", refuse=[{"pattern": "(", "reason": "x", "remedy": "y"}])
     with pytest.raises(ConfigError, match=r"remedy"):
@@ -234,6 +330,17 @@ def test_only_an_array_without_header_borrows_its_geometry():
     assert geometry_file("/d/case.npz", None) is None
     settings = {"geometry": "grid.nii", "sidecar": "none"}
     assert geometry_files(["/d/0.npy", "/d/1.npy"], settings) == ["/d/grid.nii"]
+
+
+def test_the_nifti_that_lends_its_geometry_may_have_either_ending(tmp_path):
+    array = str(tmp_path / "case.npz")
+    assert geometry_file(array, "{stem}.nii.gz") == str(tmp_path / "case.nii.gz")
+    (tmp_path / "case.nii").touch()
+    assert geometry_file(array, "{stem}.nii.gz") == str(tmp_path / "case.nii")
+    (tmp_path / "case.nii.gz").touch()
+    assert geometry_file(array, "{stem}.nii.gz") == str(tmp_path / "case.nii.gz")
+    (tmp_path / "case.nii").unlink()
+    assert geometry_file(array, "{stem}.nii") == str(tmp_path / "case.nii.gz")
 
 
 def test_what_stands_beside_is_a_source_of_the_sample():

@@ -14,8 +14,8 @@ from producers import PRODUCERS, probabilities
 from study import ROOT, Study, environment
 
 SUBJECTS = ("sub-01", "sub-02")
-# SPM's bytes: a sum may be off by half a step a class.
-QUANTUM = {"spm": 1 / 255}
+# Bytes: a sum may be off by half a step a class.
+QUANTUM = {"spm": 1 / 255, "cat12": 1 / 255, "clinica": 1 / 255}
 
 
 @pytest.fixture
@@ -93,8 +93,17 @@ def test_the_whole_workflow_on_a_producers_tree(tmp_path):
     settings = PresetStudy(tmp_path / "settings", {"preset": "nnunet"}).conversion
     assert_total(row, expected(written.stored, settings))
     # As the next prediction into the folder does, which makes no sample stale.
-    (tree / "dataset.json").write_text((tree / "dataset.json").read_text() + " ")
+    for name in ("dataset.json", "plans.json"):
+        (tree / name).write_text((tree / name).read_text() + " ")
     assert study.run().jobs.total() == 0
+    # A reader that turns images to RAS: the row stands in the table, and is refused as discovery would.
+    (tree / "plans.json").write_text(
+        (tree / "plans.json").read_text().replace("SimpleITKIO", "SimpleITKIOWithReorient")
+    )
+    again = study.run()
+    assert "beside was [], is" in again.output
+    assert [row["code"] for row in study.table("rejected")] == ["refused_by_preset"]
+    assert study.table("subjects") == []
 
 
 def test_the_five_lines_of_the_readme_on_two_sessions_and_two_spaces(tmp_path):

@@ -13,7 +13,8 @@ from ..paths import local_path
 from ..samples import mistaken_columns
 from ..samples_table import cleaned, column_name, read_table, refuse
 from ..texts import read_text
-from .search import ABSENT, Found, writable
+from .search import ABSENT, Found
+from .walking import writable
 
 COLUMNS = ("sample", "probabilities", "image", "mask")
 LONGEST_ID = 120

@@ -1,6 +1,7 @@
 """One walk over a folder tree that cannot run in circles."""
 
 import os
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 
 Listing = Mapping[str, "os.DirEntry[str]"]
@@ -58,6 +59,12 @@ def is_file(entry: "os.DirEntry[str]") -> bool:
         return entry.is_file()
     except OSError:
         return False
+
+
+def writable(path: str) -> bool:
+    """Whether a path can stand in a cell of the samples table: valid text without tabs, line ends and the like."""
+    # What is printable has none of them; one character after the other took a third of a walk over 10 000 subjects.
+    return path.isprintable() or not any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in path)
 
 
 def _contains(folder: str, path: str) -> bool:

@@ -73,6 +73,18 @@ def _roles(path: str, shape: tuple[int, ...], n_classes: int | None, class_axis:
     return replace(declared_roles(path, shape, n_classes, axes, spaces=NIFTI), named=True)
 
 
+def read_description(path: str) -> str:
+    """Return what the program that wrote a file says of it in the header's `descrip`.
+
+    Raises
+    ------
+    DataError
+        The file cannot be read as NIfTI.
+    """
+    with opened(path) as source:
+        return bytes(_read_header(source)["descrip"].item()).decode("latin-1")
+
+
 def _read_header(source: Source) -> Any:
     """Read the fixed part of the header, in whichever byte order and version it is."""
     start = bytearray(4)
