@@ -108,7 +108,8 @@ def test_an_image_that_never_could_be_read_stops_nothing_later(results):
     image = ["/data/a_T1w.nii", None, None, False]
     recipe = made("a")
     recipe["sources"].append(image)
-    write_json(f"{results.path}/a/a_summary.json", {"status": "ok", "recipe": recipe})
+    content = {"status": "ok", "recipe": recipe, "schema_version": SCHEMA_VERSION}
+    write_json(f"{results.path}/a/a_summary.json", content)
     assert check(results, recipe) == set()
     lost = made("a", readable=False)
     lost["sources"].append(image)

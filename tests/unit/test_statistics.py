@@ -141,7 +141,7 @@ def test_keys_stand_in_the_order_of_the_columns_and_every_column_is_there(tmp_pa
     keys = [key for name in asked for key in measures.statistic_keys(name)]
     assert [key for key in summary if key in set(keys)] == keys
     assert list(summary)[:7] == ["sample", "status", "n_members", "n_classes", "unit", "kind", "n_voxels"]
-    assert list(summary)[-4:] == ["structures", "recipe", "library_version", "schema_version"]
+    assert list(summary)[-5:] == ["structures", "recipe", "library_version", "schema_version", "maps"]
     assert "least_confidence_fraction_high" not in summary
 
 

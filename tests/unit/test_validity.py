@@ -231,7 +231,7 @@ def test_values_that_are_no_probabilities_are_rejected_in_words(fault: str, tmp_
     for advice in NEVER.get(fault, ()):
         assert advice not in summary["remedy"]
     assert list(summary) == [
-        "sample", "status", "stage", "code", "message", "remedy", "recipe", "library_version", "schema_version",
+        "sample", "status", "stage", "code", "message", "remedy", "recipe", "library_version", "schema_version", "maps",
     ]  # fmt: skip
     assert isinstance(open_measures(tmp_path / "measures.zarr"), Rejection)
     assert list((tmp_path / "maps").iterdir()) == []
