@@ -224,13 +224,13 @@ REMEDIES: dict[str, Remedy] = {
         with_another("mask", INSIDE), total(P),
     ),
     "mask elsewhere": Remedy(
-        "affine_mismatch", "Resample one of the two", with_file("mask", INSIDE, srow_x=[1.0, 0, 0, 3]),
+        "affine_mismatch", "by nearest neighbour", with_file("mask", INSIDE, srow_x=[1.0, 0, 0, 3]),
         with_another("mask", INSIDE), total(P),
     ),
     "class axis": Remedy(
-        "class_mismatch", "class_axis: first",
+        "class_mismatch", "`cxyz`",
         lambda folder: Given(folder, write_nifti(folder / "p.nii", np.moveaxis(P, -1, 0))),
-        lambda given, _: given.setting(class_axis="first"), total(P),
+        lambda given, _: given.setting(axes="cxyz"), total(P),
     ),
     "an axis too many": Remedy(
         "axes_unclear", "", lambda folder: Given(folder, write_nifti(folder / "p.nii", np.stack([P, P], axis=-1))),
