@@ -295,4 +295,5 @@ def test_avx2_gives_the_same_bytes():
 def test_the_kernels_are_right_as_plain_python():
     tests = [str(ROOT / "tests/unit" / name) for name in ("test_kernels.py", "test_voxelwise.py", "test_api.py")]
     code = f"import pytest, sys; sys.exit(pytest.main(['-q', '-x', '-p', 'no:cacheprovider', *{tests!r}]))"
-    assert "passed" in run_python(code, NUMBA_DISABLE_JIT="1")
+    # Under CI a test that is skipped is a failure; here those are that take hours as plain Python.
+    assert "passed" in run_python(code, NUMBA_DISABLE_JIT="1", CI="")

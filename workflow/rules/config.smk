@@ -6,6 +6,13 @@ from snakemake.exceptions import WorkflowError
 
 CODE = Path(workflow.basedir)
 sys.path.insert(0, str(CODE / "scripts"))
+# A profile that Snakemake found in another checkout has loaded the library of that one: two versions must not mix.
+loaded = sys.modules.get("volume_entropy")
+if loaded is not None and not (CODE / "scripts").samefile(
+    Path(loaded.__file__).parents[1]
+):
+    for name in [name for name in sys.modules if name.startswith("volume_entropy")]:
+        del sys.modules[name]
 
 from volume_entropy import config_text
 from volume_entropy.errors import ConfigError
