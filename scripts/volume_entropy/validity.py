@@ -105,7 +105,8 @@ def _require_scale(found: Found) -> None:
     """Refuse to divide by the scale what is on 0 … 1 already: nothing else would show it."""
     scale = found.settings.get("scale") or 1.0
     highest = found.extremes.maximum * scale
-    if scale >= _LARGE_SCALE and 0 < highest <= HIGHEST:
+    # What was divided by the scale as float32 comes back with its rounding.
+    if scale >= _LARGE_SCALE and 0 < highest <= HIGHEST * (1 + 1e-6):
         raise DataError(
             "not_probabilities",
             f"{found.where}: the highest value is {highest:.4g}, expected up to {scale:g} (probabilities.scale), by "

@@ -136,3 +136,12 @@ def test_a_signalling_nan_is_as_any_other(tmp_path: Path, scaling: dict[str, flo
     for column in ("reference", "atlas"):
         seen = settings(reference={"labels": [[0], [1], [2]], "ignore_labels": []})
         assert ended(tmp_path / column, good, seen, **{column: labels})["code"] == "labels_invalid"
+
+
+def test_a_file_that_ends_at_the_bound_itself_is_on_no_scale(tmp_path: Path) -> None:
+    p = softmax_field()
+    p[0, 0, 0] = (0, 0, 1.5)
+    path = write_nifti(tmp_path / "p.nii", p)
+    summary = ended(tmp_path, path, settings(p.shape[-1], scale=255.0, sum_tolerance=None))
+    assert summary["code"] == "not_probabilities"
+    assert "probabilities.scale" in summary["remedy"]
