@@ -17,10 +17,14 @@ pytestmark = pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="nothing 
 # A job: one small kernel, whether it came from the cache, and what it computed.
 JOB = """
 import numpy as np
-from volume_entropy.kernels.confidence import measure_confidence as kernel
-least, margin = np.empty((2, 2), np.float32)
-kernel(np.array([[0.75, 0.5], [0.25, 0.5]], np.float32), False, np.zeros(2, np.float32), least, margin)
-assert least.tolist() == [0.25, 0.5] and margin.tolist() == [0.5, 1.0]
+from volume_entropy.kernels.buffers import make_settings
+from volume_entropy.kernels.confidence import margin as kernel
+settings = make_settings(
+    n_classes=2, kind="softmax", complement=False, sum_tolerance=0.01, quantum=0.0, unit="bit"
+)
+out = np.empty(2, np.float32)
+kernel(np.array([[0.75, 0.5], [0.25, 0.5]], np.float32), False, np.zeros(2, np.float32), settings, out)
+assert out.tolist() == [0.5, 1.0]
 print(sum(kernel.stats.cache_hits.values()))
 """
 

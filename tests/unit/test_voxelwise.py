@@ -18,8 +18,6 @@ JIT = not numba.config.DISABLE_JIT
 SOFTMAX = tuple(name for name, m in MEASURES.items() if "softmax" in m.kinds)
 REGIONS = tuple(name for name, m in MEASURES.items() if "regions" in m.kinds)
 SINGLE = tuple(name for name in SOFTMAX if not MEASURES[name].needs_members)
-TOLERANCE = {"mutual_information": 2e-6, "expected_pairwise_kl": 2e-5}
-
 few = settings(max_examples=40 if JIT else 2, deadline=None)
 
 
@@ -44,8 +42,8 @@ def assert_matches(result, expected, *, exact_labels=True, looser=1):
     for name, values in result.maps.items():
         if name == "variation_ratio" and not expected.clear_members:
             continue
-        rtol = 3e-6 if name == "expected_pairwise_kl" else 0
-        np.testing.assert_allclose(values, expected.maps[name], rtol, looser * TOLERANCE.get(name, 1e-6), err_msg=name)
+        near = (MEASURES[name].relative_accuracy, looser * MEASURES[name].accuracy)
+        np.testing.assert_allclose(values, expected.maps[name], *near, err_msg=name)
     assert_array_equal(np.isnan(next(iter(result.maps.values()))), expected.invalid)
     got = {name: getattr(result, name) for name in expected.counts}
     assert got == expected.counts
@@ -163,7 +161,7 @@ def test_the_order_of_classes_does_not_matter(p, seed):
     a, b = run(p), run(p[:, order])
     for name in a.maps:
         if name not in ("variation_ratio", "margin", "least_confidence"):
-            np.testing.assert_allclose(a.maps[name], b.maps[name], rtol=0, atol=2 * TOLERANCE.get(name, 1e-6))
+            np.testing.assert_allclose(a.maps[name], b.maps[name], rtol=0, atol=2 * MEASURES[name].accuracy)
 
 
 @few
