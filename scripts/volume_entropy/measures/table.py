@@ -23,6 +23,10 @@ HOULSBY = (
 )
 MALININ = "Malinin A, Gales M. Uncertainty estimation in autoregressive structured prediction. ICLR 2021."
 FREEMAN = "Freeman LC. Elementary applied statistics. Wiley, 1965."
+RENYI = (
+    "Rényi A. On measures of entropy and information. Proceedings of the Fourth Berkeley Symposium on Mathematical "
+    "Statistics and Probability 1961; 1: 547–561."
+)
 
 # Of C classes or R regions, and M members.
 LOG_C = Bound("log C", lambda c, m: math.log2(c))
@@ -164,6 +168,18 @@ _TABLE = (
         colour="FFFFFF",
         softmax=Form("PE / log C", ONE, "mean", "normalized.normalized_entropy"),
         regions=Form("PE / (R log 2)", ONE, "mean", "normalized.normalized_entropy"),
+    ),
+    Measure(
+        name="renyi_entropy_2",
+        symbol="H2",
+        unit="entropy",
+        source="Rényi 1961; the collision entropy",
+        good_for="How unsure the prediction is between its likely classes: many classes with a little probability each "
+        "count less than in predictive entropy, which it never exceeds.",
+        colour="80FFE0",
+        softmax=Form("-log Σ_c P_c²", LOG_C, "mean", "collision.renyi_of_classes"),
+        regions=Form("Σ_r -log(P_r² + (1 - P_r)²)", R_LOG_2, "mean", "collision.renyi_of_regions"),
+        references=(RENYI,),
     ),
 )
 
