@@ -43,6 +43,33 @@ def renyi_of_regions(rows: Floats, complement: bool, entropy: Floats, settings: 
             out[at + v] = _known(np.float32(total[v] * settings.scale), settings.most, entropy[at + v])
 
 
+@kernel
+def tsallis_of_classes(rows: Floats, complement: bool, entropy: Floats, settings: Settings, out: Floats) -> None:
+    """Fill 1 - Σ_c p²."""
+    total, chance = np.empty(TILE, np.float64), np.empty(TILE, np.float64)
+    most = np.float32(1.0 - 1.0 / (rows.shape[0] + int(complement)))
+    for at in range(0, entropy.size, TILE):
+        n = min(TILE, entropy.size - at)
+        _differ(rows, complement, at, n, total, chance)
+        for v in range(n):
+            out[at + v] = _known(np.float32(chance[v]), most, entropy[at + v])
+
+
+@kernel
+def tsallis_of_regions(rows: Floats, complement: bool, entropy: Floats, settings: Settings, out: Floats) -> None:
+    """Fill Σ_r 2 p (1 - p)."""
+    n_regions, total = rows.shape[0] // 2, np.empty(TILE, np.float64)
+    for at in range(0, entropy.size, TILE):
+        n = min(TILE, entropy.size - at)
+        total[:] = 0.0
+        for r in range(n_regions):
+            row, other = rows[r][at : at + n], rows[n_regions + r][at : at + n]
+            for v in range(n):
+                total[v] += 2.0 * np.float64(row[v]) * np.float64(other[v])
+        for v in range(n):
+            out[at + v] = _known(np.float32(total[v]), np.float32(n_regions / 2), entropy[at + v])
+
+
 @inlined
 def _differ(rows: Floats, complement: bool, at: int, n: int, total: Reals, chance: Reals) -> None:
     """Fill the chance that two draws from the classes of a voxel differ; 0 where there is no probability."""

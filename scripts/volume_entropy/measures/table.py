@@ -23,6 +23,10 @@ HOULSBY = (
 )
 MALININ = "Malinin A, Gales M. Uncertainty estimation in autoregressive structured prediction. ICLR 2021."
 FREEMAN = "Freeman LC. Elementary applied statistics. Wiley, 1965."
+TSALLIS = (
+    "Tsallis C. Possible generalization of Boltzmann-Gibbs statistics. Journal of Statistical Physics 1988; 52: "
+    "479–487."
+)
 RENYI = (
     "Rényi A. On measures of entropy and information. Proceedings of the Fourth Berkeley Symposium on Mathematical "
     "Statistics and Probability 1961; 1: 547–561."
@@ -180,6 +184,18 @@ _TABLE = (
         softmax=Form("-log Σ_c P_c²", LOG_C, "mean", "collision.renyi_of_classes"),
         regions=Form("Σ_r -log(P_r² + (1 - P_r)²)", R_LOG_2, "mean", "collision.renyi_of_regions"),
         references=(RENYI,),
+    ),
+    Measure(
+        name="tsallis_entropy_2",
+        symbol="S2",
+        unit="1",
+        source="Tsallis 1988; the Gini impurity",
+        good_for="The chance that two labels drawn from the prediction differ, which is the Brier score that the "
+        "prediction expects of itself. It has no logarithm and no unit, and saturates sooner than predictive entropy.",
+        colour="FF9DA7",
+        softmax=Form("1 - Σ_c P_c²", ONE_LESS_SHARE, "mean", "collision.tsallis_of_classes"),
+        regions=Form("Σ_r 2 P_r (1 - P_r)", Bound("R/2", lambda r, m: r / 2), "mean", "collision.tsallis_of_regions"),
+        references=(TSALLIS,),
     ),
 )
 
