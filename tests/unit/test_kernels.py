@@ -155,6 +155,54 @@ def test_mutual_information_is_accurate_also_where_members_nearly_agree(n_member
     assert abs(total - exact_total) < 1e-6 * exact_total + 3e-8 * n
 
 
+OF_ORDER_2 = ("predictive_entropy", "renyi_entropy_2", "tsallis_entropy_2")
+
+
+def assert_of_order_2(maps, chance):
+    """Where two draws differ with this chance: all digits of float32, whatever its size."""
+    np.testing.assert_allclose(maps["tsallis_entropy_2"], chance, rtol=2e-7)
+    np.testing.assert_allclose(maps["renyi_entropy_2"], -np.log1p(-chance) / np.log(2), rtol=4e-7)
+
+
+@pytest.mark.parametrize("n_members", [1, 3])
+@pytest.mark.parametrize("complement", [False, True])
+def test_the_measures_of_order_2_keep_their_digits_where_a_voxel_is_nearly_certain(complement, n_members):
+    tiny = 10.0 ** np.arange(-36, 0)
+    p = np.array([tiny / 3, 1 - tiny, tiny / 7, 0 * tiny, tiny], np.float32)[None].repeat(n_members, axis=0)
+    exact = p[0].astype(np.float64)
+    if complement:
+        exact[0] = np.maximum(1 - exact[1:].sum(axis=0), 0)
+        p = p[:, 1:]
+    pairs = sum(exact[i] * exact[j] for i in range(5) for j in range(i))
+    maps, result = measure(p, OF_ORDER_2, complement=complement, sum_tolerance=0.1)
+    assert result.n_invalid == 0
+    assert_of_order_2(maps, 2 * pairs / exact.sum(axis=0) ** 2)
+
+
+@pytest.mark.parametrize("n_members", [1, 3])
+def test_the_measures_of_order_2_keep_their_digits_where_a_region_is_nearly_certain(n_members):
+    tiny = np.concatenate([10.0 ** np.arange(-36, 0), [0.5]]).astype(np.float32)
+    for p in (tiny, np.float32(1) - tiny):
+        chance = 2 * p.astype(np.float64) * (1 - p.astype(np.float64))
+        one = p[None, None].repeat(n_members, axis=0)
+        maps, _ = measure(one, OF_ORDER_2, kind="regions")
+        assert_of_order_2(maps, chance)
+        maps, _ = measure(np.concatenate([one, one, 0 * one], axis=1), OF_ORDER_2, kind="regions")
+        np.testing.assert_allclose(maps["tsallis_entropy_2"], 2 * chance, rtol=2e-7)
+
+
+@jit_only
+@pytest.mark.parametrize("n_classes", [2, 5, 33, 40])
+@pytest.mark.parametrize("scale", [0.0, 0.01, 1.0, 4.0])
+def test_the_measures_of_order_2_are_within_a_millionth_and_below_the_entropy(n_classes, scale):
+    p = softmax(np.random.default_rng(n_classes), n_classes, 100_000, scale)
+    maps, _ = measure(p[None], OF_ORDER_2)
+    exact = reference.measures(reference.check_member(p).q[None])
+    for name, values in maps.items():
+        assert np.abs(values - exact[name]).max() < 1e-6, name
+    assert (maps["renyi_entropy_2"] <= maps["predictive_entropy"] + np.float32(2e-6)).all()
+
+
 # Parts
 
 
