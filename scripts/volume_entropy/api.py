@@ -22,7 +22,7 @@ from .kernels.buffers import (
 from .kernels.entropy import STRIP, TILE
 from .kernels.member_pass import member_kernels
 from .kernels.members import Split
-from .kernels.unrolled import single_kernel
+from .kernels.single import single_kernel
 from .measures import MEASURES, Kind, Unit
 from .voxelwise import BlockMeasures
 

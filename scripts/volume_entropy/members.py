@@ -37,7 +37,7 @@ from .kernels.entropy import (
 from .kernels.member_pass import member_kernels
 from .kernels.outputs import Output
 from .kernels.regions import add_region_member, finish_regions
-from .kernels.unrolled import single_kernel
+from .kernels.single import single_kernel
 from .measures import MEASURES, Origin
 from .oddities import explain, odd_runs
 

@@ -9,7 +9,7 @@ import numba
 import numpy as np
 import pytest
 from volume_entropy.kernels import compilation
-from volume_entropy.kernels.unrolled import make_unrolled
+from volume_entropy.kernels.single import make_single
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="nothing is compiled")
@@ -160,5 +160,5 @@ def test_code_is_known_by_what_was_loaded_not_by_what_the_file_says():
 
     assert compilation._loaded_code(made(1)) == compilation._loaded_code(made(1))
     assert len({compilation._loaded_code(function) for function in (made(1), made(2), other)}) == 3
-    three, four = make_unrolled(3), make_unrolled(4)
+    three, four = make_single(3), make_single(4)
     assert compilation._loaded_code(three.py_func) != compilation._loaded_code(four.py_func)

@@ -17,7 +17,7 @@ ROUNDING_SLACK = 1e-6
 VALUE_TOLERANCE = 0.01
 # A valid sum further from 1 than this times C counts as renormalised; softmax in float32 stays within.
 RENORMALISED_PER_CLASS = 1e-6
-# `measure_single` wants sums as near to 1.
+# `kernels.single` wants sums as near to 1.
 NEAR_ONE = 1 / 64
 _CACHE_LINE = 64
 _LARGEST_FLOAT = float(np.finfo(np.float32).max)

@@ -8,6 +8,7 @@ background may be a small difference.
 import numpy as np
 from numpy.typing import NDArray
 
+from .classes import left_over
 from .compilation import inlined, kernel
 from .entropy import NAN, TILE, ZERO, Floats, Settings, log2
 
@@ -82,7 +83,7 @@ def _differ(rows: Floats, complement: bool, at: int, n: int, total: Reals, chanc
             chance[v] += p * total[v]
             total[v] += p
     for v in range(n):
-        b = 1.0 - total[v] if complement and total[v] < 1.0 else 0.0
+        b = left_over(1.0, total[v], 0.0) if complement else 0.0
         whole = total[v] + b
         square = whole * whole
         chance[v] = 2.0 * (chance[v] + b * total[v]) / square if square > 0.0 else 0.0

@@ -5,6 +5,7 @@ Both are made of the sum of the other classes, so that nothing cancels.
 
 import numpy as np
 
+from .classes import before_others, left_over
 from .compilation import inlined, kernel
 from .entropy import NAN, ONE, TILE, ZERO, Floats, Settings
 
@@ -47,13 +48,10 @@ def _rank(rows: Floats, complement: bool, at: int, n: int, largest: Floats, seco
             largest[v] = p if p > high else high
     if complement:
         for v in range(n):
-            high, low = largest[v], second[v]
-            b = (ONE - high) - rest[v]
-            b = b if b > ZERO else ZERO
-            beaten = b if b < high else high
+            b = left_over(ONE - largest[v], rest[v], ZERO)
+            _, largest[v], beaten = before_others(b, largest[v])
             rest[v] += beaten
-            second[v] = beaten if beaten > low else low
-            largest[v] = b if b > high else high
+            second[v] = beaten if beaten > second[v] else second[v]
 
 
 @inlined
