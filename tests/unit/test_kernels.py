@@ -155,6 +155,19 @@ def test_mutual_information_is_accurate_also_where_members_nearly_agree(n_member
     assert abs(total - exact_total) < 1e-6 * exact_total + 3e-8 * n
 
 
+@pytest.mark.parametrize(("n_classes", "n_members"), [(3, 1), (4, 1), (5, 1), (9, 1), (4, 2), (5, 2)])
+def test_a_small_background_of_few_classes_keeps_its_digits(n_classes, n_members):
+    """It is a difference of numbers a million times as large, and its logarithm shows what their rounding took."""
+    rng, n = np.random.default_rng(n_classes), 2000 if JIT else 50
+    p = rng.uniform(0.5, 1, (n_classes - 1, n))
+    # Of three classes at most, since the entropy of more is itself rounded by more.
+    p[np.argsort(rng.random(p.shape), axis=0) >= 3] = 0
+    p = (p / p.sum(axis=0) * (1 - rng.uniform(0, 2e-7, n))).astype(np.float32)
+    maps, _ = measure(p[None].repeat(n_members, axis=0), complement=True)
+    exact = reference.class_entropy(reference.check_member(p, complement=True).q)
+    assert np.abs(maps["predictive_entropy"] - exact).max() < 3.5e-7
+
+
 OF_ORDER_2 = ("predictive_entropy", "renyi_entropy_2", "tsallis_entropy_2")
 
 
