@@ -4,10 +4,11 @@ import os
 from collections import Counter
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 # A busy machine is no failure, and the same cases run everywhere.
 settings.register_profile("here", deadline=None, derandomize=True)
+settings.register_profile("unshrunk", settings.get_profile("here"), phases=(Phase.explicit, Phase.generate))
 settings.load_profile("here")
 
 # A worker takes a file at a time, in this order: those that wait for other programs, or are long, come first, so that

@@ -26,7 +26,10 @@ def ball(shape=SHAPE):
 
 
 class QC:
-    """A sample's measure store, summary and image below `folder`; `draw` gives the figure's bytes."""
+    """A sample's measure store, summary and image below `folder`; `draw` gives the figure's bytes.
+
+    `measures`: maps by name, besides predictive entropy and, with members, mutual information.
+    """
 
     def __init__(
         self,
@@ -45,6 +48,7 @@ class QC:
         classes=CLASSES,
         unit_mm=1.0,
         axes=None,
+        measures=None,
         **summary,
     ):
         self.folder = folder
@@ -58,6 +62,7 @@ class QC:
         maps = {"predictive_entropy": entropy}
         if members > 1:
             maps["mutual_information"] = entropy / 3
+        maps |= measures or {}
         code = 1 if placed else 0
         geometry = {
             "shape": list(shape[::-1]), "affine": affine.tolist(), "zooms": [2.0, 2.0, 2.0], "unit_mm": unit_mm,

@@ -100,7 +100,12 @@ def measures(q: NDArray[Any], kind: str = "softmax") -> dict[str, NDArray[np.flo
         "normalized_entropy": predictive / (top or 1),
     }
     if kind == "regions":
+        result["renyi_entropy_2"] = -np.log2(mean**2 + (1 - mean) ** 2).sum(axis=0)
+        result["tsallis_entropy_2"] = (2 * mean * (1 - mean)).sum(axis=0)
         return result
+    same = (mean**2).sum(axis=0)
+    result["renyi_entropy_2"] = -np.log2(np.where(same > 0, same, 1))
+    result["tsallis_entropy_2"] = 1 - same
     ordered = np.sort(mean, axis=0)
     result["least_confidence"] = 1 - ordered[-1]
     result["margin"] = 1 - (ordered[-1] - (ordered[-2] if n_classes > 1 else 0))

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
@@ -22,19 +22,17 @@ from .kernels.buffers import (
 from .kernels.entropy import STRIP, TILE
 from .kernels.member_pass import member_kernels
 from .kernels.members import Split
-from .kernels.unrolled import single_kernel
-from .measures import MEASURES
+from .kernels.single import single_kernel
+from .measures import MEASURES, Kind, Unit
 from .voxelwise import BlockMeasures
 
-Unit = Literal["bit", "nat"]
-Kind = Literal["softmax", "regions"]
 Maps = dict[str, NDArray[np.float32]]
 # Whether all voxels are invalid, and the lowest and highest finite value.
 Found = tuple[bool, NDArray[np.float64]]
 
 # What the kernels give when they go over all members of a tile at once; the others need the members of a whole block.
-_FROM_ONE = {"predictive_entropy"}
-_AT_ONCE = _FROM_ONE | set(Split._fields)
+_FROM_ONE = {name for name, measure in MEASURES.items() if measure.softmax.origin == "entropy"}
+_AT_ONCE = {name for name, measure in MEASURES.items() if measure.softmax.origin in ("entropy", "split")}
 # Copies (of another type, or of axes in another order) are made in pieces of about this size.
 _PIECE_BYTES = 2**24
 # Voxels of a block, where one is needed: its accumulators stay in L2.
@@ -125,9 +123,8 @@ def uncertainty(
     member_axis, class_axis
         The members, and the classes (or regions).
     measures
-        Names from `volume_entropy.measures.MEASURES`, which holds their definitions, ranges and sources:
-        predictive_entropy, expected_entropy, mutual_information, variance, normalized_entropy, and for `softmax`
-        expected_pairwise_kl, least_confidence, margin, variation_ratio.
+        Names from `volume_entropy.measures.MEASURES`, which holds their definitions, ranges and sources, as
+        docs/measures.md does for reading. Some are for `softmax` alone.
 
     Returns
     -------
@@ -181,7 +178,7 @@ def _measure_all(
             raise ValueError(f"no voxel holds probabilities; the finite values are {low:g} to {high:g}.{hint}")
     whole = job.maps["predictive_entropy"]
     # 0, but NaN where the voxel is invalid.
-    maps = job.maps | {name: whole.copy() if name == "expected_entropy" else whole * 0 for name in known}
+    maps = job.maps | {name: whole * 0 if MEASURES[name].of_one_member == "0" else whole.copy() for name in known}
     return {name: maps[name].reshape(p.shape[2:]) for name in measures}
 
 

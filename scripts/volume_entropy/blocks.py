@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from .errors import Rejection
 from .kernels.sums import N_ROLES, Labels
-from .measures import PATCH_EDGE
-from .partials import ATLAS_MEASURES, Flagged, MeasureSums, MemberCounts, SampleSums
+from .measures import MAIN, PATCH_EDGE
+from .partials import Flagged, MeasureSums, MemberCounts, SampleSums
 from .reductions import atlas_sums, domain_counts, label_sums, measure_sums, roles
 from .stores.layout import Slices
 from .stores.measures import write_measure_block
@@ -110,7 +110,7 @@ def finish_block(
         sums.scores = block.score(Reference(codes, classes, len(store.reference_unlisted)), mask)
     labels = store.read_atlas(box)
     if labels is not None:
-        measured = {name: result.maps[name] for name in ATLAS_MEASURES if name in result.maps}
+        measured = {name: result.maps[name] for name in MAIN if name in result.maps}
         sums.atlas = atlas_sums(measured, _domain(result, mask), labels)
     return sums
 

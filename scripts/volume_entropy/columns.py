@@ -82,9 +82,9 @@ def subject_columns(asked: Iterable[str], unit: str, kind: str, members: bool) -
     return SAMPLE_COLUMNS + tuple(
         Column(
             f"{name}_{statistic.name}",
-            statistic.description.format(measure=name.replace("_", " ")),
+            statistic.description.format(measure=MEASURES[name].words),
             _product(statistic.unit, MEASURES[name].unit_in(unit)),
-            statistic.range.format(range=MEASURES[name].range_of(kind)),
+            statistic.range.format(range=MEASURES[name].form(kind).range),
             statistic.type,
         )
         for name in summarised_measures(2 if members else 1, asked, kind)
@@ -101,9 +101,9 @@ def class_columns(unit: str, kind: str, members: bool) -> tuple[Column, ...]:
     """List the columns of `classes.csv`: one row a sample and predicted class or region; keys of `structures`."""
 
     def mean(measure: str) -> Column:
-        words = measure.replace("_", " ")
-        return Column(f"{measure}_mean", f"Mean of {words} inside the predicted class (n_voxels)", unit,
-                      MEASURES[measure].range_of(kind), "number")  # fmt: skip
+        its = MEASURES[measure]
+        return Column(f"{measure}_mean", f"Mean of {its.words} inside the predicted class (n_voxels)",
+                      its.unit_in(unit), its.form(kind).range, "number")  # fmt: skip
 
     columns = (
         _SAMPLE,

@@ -13,6 +13,7 @@ import yaml
 from .declared_axes import contradictions_of_axes
 from .errors import ConfigError
 from .labels import resolved_labels
+from .measures import MEASURES
 from .nearest import nearest
 from .paths import snakemake_takes, why_not_local
 from .violations import violations
@@ -44,7 +45,7 @@ def load_config(given: Mapping[str, Any], schema_path: Path, presets: Path) -> C
     ConfigError
         One message with every problem: the key's path, what was found, what was expected, the nearest known key.
     """
-    schema = yaml.safe_load(schema_path.read_text(encoding="utf-8"))
+    schema = read_schema(schema_path)
     problems = list(violations(given, schema))
     if problems:
         raise ConfigError(_message("The config cannot be used", problems))
@@ -60,6 +61,13 @@ def load_config(given: Mapping[str, Any], schema_path: Path, presets: Path) -> C
     for group, key, _ in _paths(config):
         group[key] = os.path.expanduser(group[key])
     return config
+
+
+def read_schema(path: Path) -> dict[str, Any]:
+    """The schema of a config: what the YAML file says, and the names of the measures there are."""
+    schema: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    schema["properties"]["entropy"]["properties"]["measures"]["items"] = {"enum": list(MEASURES)}
+    return schema
 
 
 def read_preset(name: str, presets: Path) -> dict[str, Any]:
@@ -175,7 +183,7 @@ def _contradictions(config: Config) -> Iterator[str]:
         yield "probabilities.members: a token stands twice"
     if probabilities["kind"] == "regions":
         for measure in config["entropy"]["measures"]:
-            if measure in ("least_confidence", "margin", "variation_ratio", "expected_pairwise_kl"):
+            if "regions" not in MEASURES[measure].kinds:
                 yield f"entropy.measures: {measure} is not defined for kind `regions`"
 
 

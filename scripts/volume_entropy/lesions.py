@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .kernels.buffers import label_bits
-from .partials import ATLAS_MEASURES
+from .measures import MAIN
 from .reductions import label_sums
 from .stores.measures import MeasureStore
 from .summary import mean_of
@@ -57,9 +57,7 @@ def measure_lesions(
     for name in wanted:
         index = classes.index(name)
         found = _components(_mask_of(store, index), connectivity)
-        means = {
-            f"{measure}_mean": _means(store, measure, found) for measure in ATLAS_MEASURES if measure in store.arrays
-        }
+        means = {f"{measure}_mean": _means(store, measure, found) for measure in MAIN if measure in store.arrays}
         centres = _centres(store.layout.shape, found, affine)
         doubts = _disagreement(store, index, found, connectivity, n_members) if n_members > 1 else None
         for lesion, size in enumerate(found.sizes.tolist()):

@@ -19,7 +19,6 @@ from .kernels.buffers import (
     make_split,
     rows_and_halves,
 )
-from .kernels.confidence import measure_confidence
 from .kernels.divergence import add_divergence
 from .kernels.entropy import (
     ABOVE_ONE,
@@ -39,8 +38,8 @@ from .kernels.entropy import (
 from .kernels.member_pass import member_kernels
 from .kernels.outputs import Output
 from .kernels.regions import add_region_member, finish_regions
-from .kernels.unrolled import single_kernel
-from .measures import MEASURES
+from .kernels.single import single_kernel
+from .measures import MEASURES, Origin
 from .oddities import explain, odd_runs
 
 Flags = NDArray[np.bool_]
@@ -114,16 +113,24 @@ class Task:
         for reason in self.reasons:
             self.reasons[reason] += int(np.count_nonzero(state & reason))
 
+    def asked(self, origin: Origin) -> list[str]:
+        """List the measures that are wanted and made from this."""
+        return [name for name in self.measures if MEASURES[name].form(self.kind).origin == origin]
+
     def maps(self, rows: NDArray[Any], complement: bool) -> Maps:
-        """Give the maps of predictive entropy and what is asked of the mean probabilities `rows`, (class, voxel)."""
-        entropy = self.output.entropy
-        maps = {"predictive_entropy": entropy}
-        if {"least_confidence", "margin"} & set(self.measures):
-            maps["least_confidence"], maps["margin"] = np.empty((2, self.n_voxels), np.float32)
-            floats = np.ascontiguousarray(rows, np.float32)
-            measure_confidence(floats, complement, entropy, maps["least_confidence"], maps["margin"])
-        if "normalized_entropy" in self.measures:
-            maps["normalized_entropy"] = entropy / (self.settings.most or np.float32(1))
+        """Give the maps of predictive entropy and of what is made from the mean probabilities.
+
+        Parameters
+        ----------
+        rows, complement
+            As `measures.Form` says.
+        """
+        entropy, of_mean = self.output.entropy, self.asked("mean")
+        maps = dict.fromkeys(self.asked("entropy"), entropy)
+        floats = np.ascontiguousarray(rows, np.float32) if of_mean else np.empty((0, 0), np.float32)
+        for name in of_mean:
+            maps[name] = np.empty(self.n_voxels, np.float32)
+            MEASURES[name].form(self.kind).load()(floats, complement, entropy, self.settings, maps[name])
         return maps
 
 
@@ -172,17 +179,16 @@ class StreamedMembers:
     """Any number of members, or of regions: each is added to accumulators as large as one."""
 
     def __init__(self, task: Task) -> None:
-        regions, measures = task.kind == "regions", set(task.measures)
+        regions = task.kind == "regions"
         self._task = task
         self._kernels = member_kernels(task.n_classes - task.complement, task.n_classes, task.near_one)
         self._members = make_members(task.n_voxels, task.n_classes * (2 if regions else 1))
-        asked = regions or bool({"expected_entropy", "mutual_information", "variance"} & measures)
-        self._split = make_split(task.n_voxels, variance=regions or "variance" in measures) if asked else None
+        split = task.asked("split")
+        self._split = make_split(task.n_voxels, variance=regions or "variance" in split) if regions or split else None
         self._bits = label_bits(task.n_classes, task.kind)
         n_words = count_words(task.n_members, task.n_classes, task.kind)
         self.votes = np.zeros((n_words, task.n_voxels), np.uint32) if task.n_members > 1 else None
-        pairwise = "expected_pairwise_kl" in measures
-        self._log_mean = np.empty((task.n_classes, task.n_voxels), np.float32) if pairwise else None
+        self._log_mean = np.empty((task.n_classes, task.n_voxels), np.float32) if task.asked("pairs") else None
         self._divergence = np.zeros(task.n_voxels, np.float32)
 
     def add(self, flat: NDArray[Any], member: int) -> None:
@@ -215,12 +221,13 @@ class StreamedMembers:
             maps |= split._asdict()
         if self._log_mean is not None:
             scale = np.float32(float(task.settings.scale) / task.n_members)
-            maps["expected_pairwise_kl"] = np.maximum(self._divergence * scale, 0) + output.entropy * 0
-        mode = np.ones(task.n_voxels if "variation_ratio" in task.measures else 0, np.float32)
+            divergence = np.maximum(self._divergence * scale, 0) + output.entropy * 0
+            maps |= dict.fromkeys(task.asked("pairs"), divergence)
+        mode = np.ones(task.n_voxels if task.asked("mode") else 0, np.float32)
         agreement = None if self.votes is None else self._agreement(self.votes, inside, mode)
         if mode.size:
             # Adding 0 or NaN, as valid and invalid voxels ask for; members that are all empty say the same.
-            maps["variation_ratio"] = (1 - mode) + output.entropy * 0
+            maps |= dict.fromkeys(task.asked("mode"), (1 - mode) + output.entropy * 0)
         return maps, agreement
 
     def means(self) -> tuple[NDArray[Any], bool]:

@@ -28,9 +28,6 @@ class Placed:
     values: Integers
 
 
-# What is averaged over the labels of an atlas, in this order.
-ATLAS_MEASURES = ("predictive_entropy", "mutual_information")
-
 # For z, y and x.
 Slices = tuple[list[Placed], list[Placed], list[Placed]]
 
@@ -167,7 +164,7 @@ class SampleSums:
     scores
         Against the reference: one for all classes, or one a region; empty where there is no reference.
     atlas
-        By label of the atlas: domain voxels, then the total of each of `ATLAS_MEASURES` that there is.
+        By label of the atlas: domain voxels, then the total of each of `measures.MAIN` that there is.
     blanks
         Of blocks that have such: voxels that are NaN in every class of every member; see `outside`.
     """

@@ -11,9 +11,8 @@ import numpy as np
 from .errors import SampleWarning, in_order
 from .kernels.entropy import FIXED_POINT_BITS
 from .kernels.sums import BOUNDARY, DOMAIN, FOREGROUND
-from .measures import MEASURES, PATCH_EDGE, PEAK_SLICE_MIN_SHARE
+from .measures import MAIN, PATCH_EDGE, PEAK_SLICE_MIN_SHARE, statistics_of
 from .partials import (
-    ATLAS_MEASURES,
     Integers,
     MeasureSums,
     Placed,
@@ -75,10 +74,8 @@ def summarise(field: Field, sums: SampleSums, roles: RoleSums) -> dict[str, Any]
     """
     counts, measures = sums.counts, {}
     for name in field.measures:
-        statistics = measure_statistics(sums.measures[name], roles.totals[name], roles.counts, sums, field)
-        if MEASURES[name].unit != "entropy":
-            del statistics["fraction_high"]
-        measures.update({f"{name}_{statistic}": value for statistic, value in statistics.items()})
+        found = measure_statistics(sums.measures[name], roles.totals[name], roles.counts, sums, field)
+        measures.update({f"{name}_{statistic.name}": found[statistic.name] for statistic in statistics_of(name)})
     structures = [structure(field, sums, index) for index in range(len(field.classes))]
     scores = {}
     if sums.scores:
@@ -163,7 +160,7 @@ def structure(field: Field, sums: SampleSums, index: int) -> dict[str, str | Val
         "volume_mm3": float(n * volume),
         "expected_volume_mm3": float(Fraction(sums.expected_voxels[index], 1 << FIXED_POINT_BITS) * volume),
     }
-    for name in ("predictive_entropy", "mutual_information"):
+    for name in MAIN:
         if name in sums.measures:
             row[f"{name}_mean"] = mean_of(sums.measures[name].class_totals[index], n)
     members = sums.members
@@ -177,7 +174,7 @@ def structure(field: Field, sums: SampleSums, index: int) -> dict[str, str | Val
 def _region(field: Field, label: int, row: Sequence[int]) -> dict[str, Value]:
     """Make one row of `regions.csv` without its sample."""
     n, *totals = row
-    means = {f"{name}_mean": mean_of(total, n) for name, total in zip(ATLAS_MEASURES, totals, strict=False)}
+    means = {f"{name}_mean": mean_of(total, n) for name, total in zip(MAIN, totals, strict=False)}
     return {"label": label, "n_voxels": n, "volume_mm3": float(n * Fraction(field.voxel_volume_mm3)), **means}
 
 

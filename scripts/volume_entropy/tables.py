@@ -244,7 +244,7 @@ def measure_entries(n_members: int, asked: Iterable[str], kind: str = "softmax")
     return {
         measure: {
             "symbol": MEASURES[measure].symbol,
-            "definition": MEASURES[measure].definition_of(kind),
+            "definition": MEASURES[measure].form(kind).definition,
             "source": MEASURES[measure].source,
         }
         for measure in default_measures(n_members, asked, kind)

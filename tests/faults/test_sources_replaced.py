@@ -16,13 +16,13 @@ pytestmark = pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="nothing 
 JOB = """
 import numpy as np
 import volume_entropy.api
-from volume_entropy.kernels.unrolled import make_unrolled
+from volume_entropy.kernels.single import make_single
 print("imported", flush=True)
 input()
 p = np.full((2, 1, 1, 4), 0.5, np.float32)
 print(volume_entropy.api.entropy(p).ravel()[0])
 """
-RIGHT, WRONG = "plogp = even + odd\n", "plogp = even\n"
+RIGHT, WRONG = "lost, even + odd, label\n", "lost, even, label\n"
 
 
 def job(scripts: Path, cache: Path) -> "subprocess.Popen[str]":
@@ -43,7 +43,7 @@ def test_machine_code_is_never_kept_under_the_name_of_other_sources(tmp_path: Pa
     shutil.copytree(
         SCRIPTS / "volume_entropy", scripts / "volume_entropy", ignore=shutil.ignore_patterns("__pycache__")
     )
-    path = scripts / "volume_entropy/kernels/unrolled.py"
+    path = scripts / "volume_entropy/kernels/classes.py"
     right = path.read_text()
     wrong = right.replace(RIGHT, WRONG)
     assert wrong != right

@@ -68,9 +68,9 @@ def test_measures_are_those_of_the_definitions(p, sum_tolerance):
     maps = uncertainty(p, measures=names, sum_tolerance=sum_tolerance)
     assert tuple(maps) == names
     for name in names:
-        tolerance = {"mutual_information": 2e-6, "expected_pairwise_kl": 6e-5}.get(name, 1e-6)
-        tolerance *= 4 if sum_tolerance is None else 1
-        assert_allclose(maps[name], expected.maps[name], rtol=0, atol=tolerance, err_msg=name)
+        tolerance = MEASURES[name].accuracy * (4 if sum_tolerance is None else 1)
+        near = (MEASURES[name].relative_accuracy, tolerance)
+        assert_allclose(maps[name], expected.maps[name], *near, err_msg=name)
 
 
 @few

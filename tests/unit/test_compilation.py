@@ -9,7 +9,7 @@ import numba
 import numpy as np
 import pytest
 from volume_entropy.kernels import compilation
-from volume_entropy.kernels.unrolled import make_unrolled
+from volume_entropy.kernels.single import make_single
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="nothing is compiled")
@@ -17,10 +17,14 @@ pytestmark = pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="nothing 
 # A job: one small kernel, whether it came from the cache, and what it computed.
 JOB = """
 import numpy as np
-from volume_entropy.kernels.confidence import measure_confidence as kernel
-least, margin = np.empty((2, 2), np.float32)
-kernel(np.array([[0.75, 0.5], [0.25, 0.5]], np.float32), False, np.zeros(2, np.float32), least, margin)
-assert least.tolist() == [0.25, 0.5] and margin.tolist() == [0.5, 1.0]
+from volume_entropy.kernels.buffers import make_settings
+from volume_entropy.kernels.confidence import margin as kernel
+settings = make_settings(
+    n_classes=2, kind="softmax", complement=False, sum_tolerance=0.01, quantum=0.0, unit="bit"
+)
+out = np.empty(2, np.float32)
+kernel(np.array([[0.75, 0.5], [0.25, 0.5]], np.float32), False, np.zeros(2, np.float32), settings, out)
+assert out.tolist() == [0.5, 1.0]
 print(sum(kernel.stats.cache_hits.values()))
 """
 
@@ -156,5 +160,5 @@ def test_code_is_known_by_what_was_loaded_not_by_what_the_file_says():
 
     assert compilation._loaded_code(made(1)) == compilation._loaded_code(made(1))
     assert len({compilation._loaded_code(function) for function in (made(1), made(2), other)}) == 3
-    three, four = make_unrolled(3), make_unrolled(4)
+    three, four = make_single(3), make_single(4)
     assert compilation._loaded_code(three.py_func) != compilation._loaded_code(four.py_func)

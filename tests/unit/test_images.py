@@ -17,7 +17,6 @@ from volume_entropy.maps.nifti import (
     GzipStream,
     NiftiMap,
     compress_piece,
-    highest_value,
     nifti_header,
     quaternion_of,
 )
@@ -176,20 +175,3 @@ def test_an_error_of_the_disk_is_not_swallowed():
         stream = GzipStream(Full(), pool)
         stream.write(measure((50, 170, 190)).tobytes())
         stream.close()
-
-
-@pytest.mark.parametrize(
-    ("name", "kind", "expected"),
-    [
-        ("predictive_entropy", "softmax", 2.0),
-        ("mutual_information", "regions", 4.0),
-        ("variance", "softmax", 1 - 1 / 3),
-        ("variance", "regions", 1.0),
-        ("least_confidence", "softmax", 0.75),
-        ("variation_ratio", "softmax", 1 - 1 / 3),
-        ("expected_pairwise_kl", "softmax", 0.0),
-        ("normalized_entropy", "regions", 1.0),
-    ],
-)
-def test_the_display_window_is_the_range_of_the_measure(name, kind, expected):
-    assert highest_value(name, unit="bit", kind=kind, n_classes=4, n_members=3) == pytest.approx(expected)

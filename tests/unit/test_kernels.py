@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numba
@@ -20,8 +21,7 @@ from volume_entropy.kernels.checks import widen_extremes
 from volume_entropy.kernels.entropy import STRIP
 from volume_entropy.kernels.member_pass import UNROLLED, make_kernels
 from volume_entropy.kernels.outputs import weighted_sum, widen_half
-from volume_entropy.kernels.single import measure_single
-from volume_entropy.kernels.unrolled import MOST_ROWS, make_unrolled
+from volume_entropy.kernels.single import MOST_ROWS, make_single
 from volume_entropy.voxelwise import BlockMeasures
 
 JIT = not numba.config.DISABLE_JIT
@@ -155,6 +155,67 @@ def test_mutual_information_is_accurate_also_where_members_nearly_agree(n_member
     assert abs(total - exact_total) < 1e-6 * exact_total + 3e-8 * n
 
 
+@pytest.mark.parametrize(("n_classes", "n_members"), [(3, 1), (4, 1), (5, 1), (9, 1), (4, 2), (5, 2)])
+def test_a_small_background_of_few_classes_keeps_its_digits(n_classes, n_members):
+    """It is a difference of numbers a million times as large, and its logarithm shows what their rounding took."""
+    rng, n = np.random.default_rng(n_classes), 2000 if JIT else 50
+    p = rng.uniform(0.5, 1, (n_classes - 1, n))
+    # Of three classes at most, since the entropy of more is itself rounded by more.
+    p[np.argsort(rng.random(p.shape), axis=0) >= 3] = 0
+    p = (p / p.sum(axis=0) * (1 - rng.uniform(0, 2e-7, n))).astype(np.float32)
+    maps, _ = measure(p[None].repeat(n_members, axis=0), complement=True)
+    exact = reference.class_entropy(reference.check_member(p, complement=True).q)
+    assert np.abs(maps["predictive_entropy"] - exact).max() < 3.5e-7
+
+
+OF_ORDER_2 = ("predictive_entropy", "renyi_entropy_2", "tsallis_entropy_2")
+
+
+def assert_of_order_2(maps, chance):
+    """Where two draws differ with this chance: all digits of float32, whatever its size."""
+    np.testing.assert_allclose(maps["tsallis_entropy_2"], chance, rtol=2e-7)
+    np.testing.assert_allclose(maps["renyi_entropy_2"], -np.log1p(-chance) / np.log(2), rtol=4e-7)
+
+
+@pytest.mark.parametrize("n_members", [1, 3])
+@pytest.mark.parametrize("complement", [False, True])
+def test_the_measures_of_order_2_keep_their_digits_where_a_voxel_is_nearly_certain(complement, n_members):
+    tiny = 10.0 ** np.arange(-36, 0)
+    p = np.array([tiny / 3, 1 - tiny, tiny / 7, 0 * tiny, tiny], np.float32)[None].repeat(n_members, axis=0)
+    exact = p[0].astype(np.float64)
+    if complement:
+        exact[0] = np.maximum(1 - exact[1:].sum(axis=0), 0)
+        p = p[:, 1:]
+    pairs = sum(exact[i] * exact[j] for i in range(5) for j in range(i))
+    maps, result = measure(p, OF_ORDER_2, complement=complement, sum_tolerance=0.1)
+    assert result.n_invalid == 0
+    assert_of_order_2(maps, 2 * pairs / exact.sum(axis=0) ** 2)
+
+
+@pytest.mark.parametrize("n_members", [1, 3])
+def test_the_measures_of_order_2_keep_their_digits_where_a_region_is_nearly_certain(n_members):
+    tiny = np.concatenate([10.0 ** np.arange(-36, 0), [0.5]]).astype(np.float32)
+    for p in (tiny, np.float32(1) - tiny):
+        chance = 2 * p.astype(np.float64) * (1 - p.astype(np.float64))
+        one = p[None, None].repeat(n_members, axis=0)
+        maps, _ = measure(one, OF_ORDER_2, kind="regions")
+        assert_of_order_2(maps, chance)
+        maps, _ = measure(np.concatenate([one, one, 0 * one], axis=1), OF_ORDER_2, kind="regions")
+        np.testing.assert_allclose(maps["tsallis_entropy_2"], 2 * chance, rtol=2e-7)
+
+
+@jit_only
+@pytest.mark.parametrize("n_classes", [2, 5, 33, 40])
+@pytest.mark.parametrize("scale", [0.0, 0.01, 1.0, 4.0])
+def test_the_measures_of_order_2_are_within_a_millionth_and_below_the_entropy(n_classes, scale):
+    p = softmax(np.random.default_rng(n_classes), n_classes, 100_000, scale)
+    maps, _ = measure(p[None], OF_ORDER_2)
+    exact = reference.measures(reference.check_member(p).q[None])
+    for name, values in maps.items():
+        assert np.abs(values - exact[name]).max() < 1e-6, name
+    assert (maps["renyi_entropy_2"] <= maps["predictive_entropy"] + np.float32(2e-6)).all()
+
+
 # Parts
 
 
@@ -220,7 +281,7 @@ def test_packed_labels_are_counted_right(n_members, n_labels):
 def test_the_loop_over_voxels_is_vectorised(n_classes, monkeypatch, tmp_path):
     """A logarithm has eight fused multiplications at least; packed ones end in `ps`, those of single voxels in `ss`."""
     p = softmax(np.random.default_rng(0), n_classes, 100, 1.0)
-    made = make_unrolled.__wrapped__(n_classes) if n_classes <= MOST_ROWS else measure_single
+    made = make_single.__wrapped__(n_classes if n_classes <= MOST_ROWS else None)
     kernel = numba.njit(made.py_func, nogil=True, error_model="numpy")
     output = make_output(100, n_classes, "softmax", sums=False)
     settings = make_settings(
@@ -247,6 +308,36 @@ def test_the_loops_over_voxels_of_members_are_vectorised(n_classes):
     (assembly,) = kernel.inspect_asm().values()
     packed = len(re.findall(r"vfmadd\d+ps\s.*%[yz]mm", assembly))
     assert packed >= 2 * 8 * (n_classes if shape else 2)
+
+
+def seconds(measure):
+    """The least of many, which other programs do not lengthen."""
+    found = []
+    for _ in range(40):
+        start = time.perf_counter()
+        measure()
+        found.append(time.perf_counter() - start)
+    return min(found)
+
+
+@jit_only
+@pytest.mark.parametrize("n_members", [1, 2])
+@pytest.mark.parametrize("complement", [False, True])
+@pytest.mark.parametrize("n_rows", [3, 4])
+def test_kernels_of_few_classes_take_their_fast_path(n_rows, complement, n_members, monkeypatch):
+    """Vector instructions do not help where a check of overlaps, which cannot fail, always does: 8 times as slow."""
+    p = softmax(np.random.default_rng(0), n_rows + complement, 2**15, 1.0)[int(complement) :][None]
+    p, names = p.repeat(n_members, axis=0), ("predictive_entropy", "mutual_information")[:n_members]
+
+    def run():
+        measure(p, names, complement=complement)
+
+    run()
+    fast = seconds(run)
+    monkeypatch.setattr("volume_entropy.kernels.single.MOST_ROWS", 0)
+    monkeypatch.setattr("volume_entropy.kernels.member_pass.UNROLLED", ())
+    run()
+    assert fast < 1.5 * seconds(run)
 
 
 # Any machine gives the same bytes

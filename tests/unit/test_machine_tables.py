@@ -15,7 +15,8 @@ from volume_entropy.tables import write_table, write_tables
 
 PINNED = Path(__file__).parents[1] / "table_columns.tsv"
 TABLES = {
-    "subjects": columns.subject_columns(MEASURES, "bit", "softmax", members=True),
+    # With a measure of unit 1 beside the entropies; the columns of the others are the same by another name.
+    "subjects": columns.subject_columns(["margin"], "bit", "softmax", members=True),
     "classes": (*columns.class_columns("bit", "softmax", members=True), *score_columns.class_score_columns("softmax")),
     "review_queue": columns.review_columns("bit"),
     "rejected": columns.rejected_columns(),
@@ -89,6 +90,16 @@ def test_names_types_units_and_order_of_all_columns_are_those_of_this_schema_ver
         assert found == list(csv.reader(stream, delimiter="\t"))[1:]
 
 
+@pytest.mark.parametrize("name", MEASURES)
+def test_the_columns_of_a_measure_are_those_of_any_other_of_its_unit(name):
+    def of(measure):
+        found = columns.subject_columns([measure], "bit", "softmax", members=True)
+        own = [c for c in found if c.name.startswith(f"{measure}_")]
+        return [(c.name.removeprefix(measure), c.type, c.unit) for c in own]
+
+    assert of(name) == of("predictive_entropy" if MEASURES[name].unit == "entropy" else "margin")
+
+
 def test_the_dictionary_says_of_measures_what_their_table_says(tmp_path):
     asked = {"measures": list(MEASURES), "members": 3}
     summaries = [cohorts.summary("a", n_members=3, recipe_settings=asked)]
@@ -97,7 +108,7 @@ def test_the_dictionary_says_of_measures_what_their_table_says(tmp_path):
     assert content["schema_version"] == SCHEMA_VERSION
     assert list(content["measures"]) == list(MEASURES)
     for name, measure in MEASURES.items():
-        assert content["measures"][name]["definition"] == measure.definition
+        assert content["measures"][name]["definition"] == measure.softmax.definition
         if f"{name}_max" in content["columns"]:
             about = content["columns"][f"{name}_max"]
-            assert (about["unit"], about["range"]) == (measure.unit_in("bit"), measure.range)
+            assert (about["unit"], about["range"]) == (measure.unit_in("bit"), measure.softmax.range)

@@ -1,16 +1,15 @@
 """One table says what every measure is; every list of measures or columns follows from it."""
 
-import ast
+import math
 import re
+import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-import yaml
 from cohorts import reproducible
 from hypothesis import given
 from hypothesis import strategies as st
-from volume_entropy import measures
+from study import ROOT
 from volume_entropy.columns import (
     SAMPLE_COLUMNS,
     class_columns,
@@ -23,15 +22,13 @@ from volume_entropy.measures import (
     MEASURES,
     STATISTICS,
     default_measures,
-    map_suffix,
     statistic_keys,
     statistics_of,
     summarised_measures,
 )
 
-SCHEMA = Path(__file__).parents[2] / "workflow/schemas/config.schema.yaml"
-OF_SOFTMAX_ALONE = {"least_confidence", "margin", "variation_ratio", "expected_pairwise_kl"}
-OF_MEMBERS = {"expected_entropy", "mutual_information", "variance", "expected_pairwise_kl", "variation_ratio"}
+OF_SOFTMAX_ALONE = {name for name, measure in MEASURES.items() if measure.regions is None}
+OF_MEMBERS = {name for name, measure in MEASURES.items() if measure.needs_members}
 
 asked = st.lists(st.sampled_from(sorted(MEASURES)), unique=True)
 kinds = st.sampled_from(["softmax", "regions"])
@@ -42,34 +39,23 @@ def names(columns):
     return [column.name for column in columns]
 
 
-def test_the_table_is_pure_data():
-    tree = ast.parse(Path(measures.__file__).read_text(encoding="utf-8"))
-    imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
-    modules = {
-        (node.module if isinstance(node, ast.ImportFrom) else node.names[0].name).split(".")[0] for node in imports
-    }
-    assert modules <= set(sys.stdlib_module_names)
-    assert not any(isinstance(node, ast.ImportFrom) and node.level for node in imports)
-
-
-def test_the_config_offers_every_measure_there_is():
-    schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
-    offered = schema["properties"]["entropy"]["properties"]["measures"]["items"]["enum"]
-    assert offered == list(MEASURES)
+def test_the_table_imports_the_standard_library_alone():
+    """Every job and the main process import it; kernels are loaded where they are used."""
+    code = "import sys; before = set(sys.modules); import volume_entropy.measures; print(*set(sys.modules) - before)"
+    environment = {"PYTHONPATH": str(ROOT / "scripts")}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    others = {name.split(".")[0] for name in done.stdout.split()} - set(sys.stdlib_module_names)
+    assert others == {"volume_entropy"}
 
 
 def test_which_measures_need_members_and_which_need_exclusive_classes():
-    assert {name for name, measure in MEASURES.items() if measure.needs_members} == OF_MEMBERS
-    assert {name for name, measure in MEASURES.items() if "regions" not in measure.kinds} == OF_SOFTMAX_ALONE
-
-
-@pytest.mark.parametrize("name", MEASURES)
-def test_every_measure_is_described(name):
-    measure = MEASURES[name]
-    assert measure.symbol
-    assert measure.definition
-    assert measure.range
-    assert measure.unit_in("nat") in ("nat", "1")
+    assert {
+        "expected_entropy", "mutual_information", "variance", "expected_pairwise_kl", "variation_ratio"
+    } <= OF_MEMBERS  # fmt: skip
+    assert {"least_confidence", "margin", "variation_ratio", "expected_pairwise_kl"} <= OF_SOFTMAX_ALONE
+    assert not {"predictive_entropy", "normalized_entropy"} & (OF_MEMBERS | OF_SOFTMAX_ALONE)
+    with pytest.raises(ValueError, match="margin is not defined for kind regions"):
+        MEASURES["margin"].form("regions")
 
 
 def test_units_follow_the_config():
@@ -80,17 +66,37 @@ def test_units_follow_the_config():
 
 def test_definition_and_range_follow_the_kind():
     entropy = MEASURES["predictive_entropy"]
-    assert (entropy.range_of("softmax"), entropy.range_of("regions")) == ("0 … log C", "0 … R log 2")
-    assert "h(P_r)" in entropy.definition_of("regions")
+    assert (entropy.form("softmax").range, entropy.form("regions").range) == ("0 … log C", "0 … R log 2")
+    assert "h(P_r)" in entropy.form("regions").definition
+    assert MEASURES["expected_pairwise_kl"].form("softmax").range == "≥ 0"
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "expected"),
+    [
+        ("predictive_entropy", "softmax", 2.0),
+        ("mutual_information", "regions", 4.0),
+        ("variance", "softmax", 1 - 1 / 3),
+        ("variance", "regions", 1.0),
+        ("least_confidence", "softmax", 0.75),
+        ("variation_ratio", "softmax", 1 - 1 / 3),
+        ("expected_pairwise_kl", "softmax", 0.0),
+        ("normalized_entropy", "regions", 1.0),
+    ],
+)
+def test_the_upper_end_of_a_range_is_a_number_too(name, kind, expected):
+    measure = MEASURES[name]
+    assert measure.highest(kind, "bit", 4, 3) == pytest.approx(expected)
+    of_a_bit = math.log(2) if measure.unit == "entropy" else 1
+    assert measure.highest(kind, "nat", 4, 3) == pytest.approx(expected * of_a_bit)
 
 
 def test_one_member_writes_predictive_entropy_alone_unless_asked():
     assert default_measures(1, ["predictive_entropy"]) == ("predictive_entropy",)
-    assert default_measures(1, sorted(MEASURES)) == (
+    assert default_measures(1, ["margin", "variance", "least_confidence"]) == (
         "predictive_entropy",
         "least_confidence",
         "margin",
-        "normalized_entropy",
     )
 
 
@@ -125,15 +131,15 @@ def test_every_asked_measure_that_is_written_has_statistics(n, wanted, kind):
 
 
 def test_an_unknown_measure_is_refused_with_the_nearest_name():
-    with pytest.raises(ValueError, match=r"'entropie'.*nearest is '.*entropy'"):
-        default_measures(1, ["entropie"])
+    with pytest.raises(ValueError, match=r"'varianz'.*nearest is 'variance'"):
+        default_measures(1, ["varianz"])
 
 
 def test_map_names_are_in_camel_case():
-    assert map_suffix("predictive_entropy") == "predictiveEntropy"
-    assert map_suffix("expected_pairwise_kl") == "expectedPairwiseKl"
-    assert map_suffix("margin") == "margin"
-    assert len({map_suffix(name) for name in MEASURES}) == len(MEASURES)
+    assert MEASURES["predictive_entropy"].suffix == "predictiveEntropy"
+    assert MEASURES["expected_pairwise_kl"].suffix == "expectedPairwiseKl"
+    assert MEASURES["margin"].suffix == "margin"
+    assert len({measure.suffix for measure in MEASURES.values()}) == len(MEASURES)
 
 
 def test_only_entropies_are_held_against_a_fraction_of_log_2():

@@ -102,7 +102,7 @@ def test_the_methods_name_every_measure_with_its_definition_and_its_sources(tmp_
     page = write_page(tmp_path, summaries, {s["sample"]: {} for s in summaries}, settings=settings)
     text = Elements(page.read_text()).text
     for name in (*measures, "expected_entropy", "mutual_information"):
-        assert MEASURES[name].definition in text
+        assert MEASURES[name].softmax.definition in text
     for author in ("Shannon CE", "Gal Y", "Depeweg S", "Houlsby N", "Malinin A", "Freeman LC", "Iglewicz B"):
         assert author in text
     assert "The volume-entropy authors" in text

@@ -6,19 +6,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..measures import MEASURES
 from .canvas import ACCENT, MUTED, PLAIN, Page
 from .sheets import TILE_GAP, TITLE, Block
 from .slices import NEGATIVE, POSITIVE, Plane
 from .tiles import Bytes, grey, grey_tiles, heat_tiles, label_tiles, region_tiles
 from .views import Views
 
-HEADINGS = {
-    "image": "image",
-    "segmentation": "segmentation",
-    "predictive_entropy": "predictive entropy",
-    "mutual_information": "mutual information",
-}
-SHORT_HEADINGS = {"image": "image", "segmentation": "segm.", "predictive_entropy": "PE", "mutual_information": "MI"}
+# Of the columns that are no measure: what they are headed with where there is room, and where there is not.
+HEADINGS = {"image": ("image", "image"), "segmentation": ("segmentation", "segm.")}
 # Marks of the slices where the means of predictive entropy and mutual information are highest, and their words.
 PEAK, DISAGREEMENT_PEAK = "▲", "△"
 PEAK_WORDS = {PEAK: "highest mean entropy", DISAGREEMENT_PEAK: "highest mean MI", "▲△": "highest means"}
@@ -44,7 +40,7 @@ def paint(
     pixels
         `(height, width, 3)` of the sheet.
     columns
-        Keys of `HEADINGS`.
+        `image`, `segmentation`, and measures.
     window
         Intensities shown as black and white; None without an image.
     colours, scale
@@ -105,12 +101,13 @@ def segmented(
 def annotate(page: Page, block: Block, views: Views, columns: Sequence[str]) -> None:
     """Write the plane's title, the columns' headings, each slice's place and the sides of the body."""
     unit, (height, width) = block.unit, block.tile
-    headings = HEADINGS if width >= HEADING_WIDTH * unit else SHORT_HEADINGS
+    narrow = width < HEADING_WIDTH * unit
     page.text(block.x, block.y, block.plane.name.capitalize(), points=11, weight="bold")
     for group in range(block.groups):
         for column, key in enumerate(columns):
             left, _ = block.tile_origin(group, column)
-            page.text(left + width / 2, block.y + TITLE * unit, headings[key], points=8, colour=MUTED, align="center")
+            heading = _headings(key)[narrow]
+            page.text(left + width / 2, block.y + TITLE * unit, heading, points=8, colour=MUTED, align="center")
     places = slice_places(block.plane, views)
     for position, index in enumerate(views.chosen[block.plane.name]):
         x, y = block.group_origin(position)
@@ -124,6 +121,10 @@ def annotate(page: Page, block: Block, views: Views, columns: Sequence[str]) -> 
         page.text(x, y - 3 * unit, label, points=8, colour=ACCENT if mark else MUTED, vertical="bottom")
         if views.placed:
             _mark_sides(page, block, position)
+
+
+def _headings(column: str) -> tuple[str, str]:
+    return HEADINGS[column] if column in HEADINGS else (MEASURES[column].words, MEASURES[column].symbol)
 
 
 def slice_places(plane: Plane, views: Views) -> list[str]:

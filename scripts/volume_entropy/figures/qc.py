@@ -15,7 +15,7 @@ import numpy as np
 from ..errors import Rejection
 from ..files import read_json
 from ..joblog import phase, processed
-from ..measures import MEASURES, ONE_BIT
+from ..measures import MAIN, MEASURES, ONE_BIT
 from ..stores.measures import MeasureStore, open_measures, require_same
 from .canvas import MUTED, PLAIN, WARNING, Page, blank
 from .legends import Bar, Footer, Key, Note
@@ -30,11 +30,8 @@ from .views import Views, coloured_classes, gather
 
 PathLike = str | os.PathLike[str]
 
-# Of the cohort and not of the sample, so that figures can be compared. Mutual information is a part of predictive
-# entropy and seldom most of it, so that its scale ends at half.
+# Where the colours of an entropy end at the latest, in bit.
 HIGHEST_BIT = 2.0
-SHARE_OF_SCALE = {"predictive_entropy": 1.0, "mutual_information": 0.5}
-NAMES = {"predictive_entropy": "Predictive entropy", "mutual_information": "Mutual information"}
 MAX_KEYS = 40
 # Letters of an id, and of a class in the legend.
 MAX_TITLE, MAX_NAME = 96, 40
@@ -91,13 +88,14 @@ def render_qc(
 
 
 def colour_scale_top(measure: str, attributes: Mapping[str, Any]) -> float:
-    """End of a measure's colour scale, in the store's unit.
+    """End of a measure's colour scale, in the store's unit: its share of the range, of an entropy of at most 2 bit.
 
-    Predictive entropy: min(log C, 2 bit), of R regions min(R log 2, 2 bit); mutual information: half of that.
+    Of the cohort and not of the sample, so that figures can be compared.
     """
-    n = len(attributes["classes"])
-    bits = float(n) if attributes["kind"] == "regions" else math.log2(max(n, 2))
-    return min(bits, HIGHEST_BIT) * SHARE_OF_SCALE[measure] * ONE_BIT[attributes["unit"]]
+    its, unit, kind = MEASURES[measure], attributes["unit"], attributes["kind"]
+    n_classes = len(attributes["classes"]) if kind == "regions" else max(len(attributes["classes"]), 2)
+    most = HIGHEST_BIT * ONE_BIT[unit] if its.unit == "entropy" else math.inf
+    return min(its.highest(kind, unit, n_classes, math.inf) or most, most) * its.scale
 
 
 def _qc_page(
@@ -108,7 +106,7 @@ def _qc_page(
     thumbnail: PathLike | None,
     settings: Mapping[str, Any],
 ) -> Page:
-    tops = {name: colour_scale_top(name, store.attributes) for name in SHARE_OF_SCALE if name in store.arrays}
+    tops = {name: colour_scale_top(name, store.attributes) for name in MAIN if name in store.arrays}
     with phase("read the slices"):
         views = gather(store, summary, image, axes=settings["axes"], n_slices=settings["slices"], tops=tops)
     columns = [*(["image"] if views.image else []), "segmentation", *tops]
@@ -163,12 +161,14 @@ def _header(store: MeasureStore, summary: Mapping[str, Any], views: Views) -> li
     """Lines below the title and their colours: totals and means of each measure, then what the sample is."""
     unit = store.attributes["unit"]
     lines = []
-    for name, title in NAMES.items():
+    for name in MAIN:
         if f"{name}_total" in summary and name in store.arrays:
+            its = MEASURES[name]
+            unit = its.unit_in(store.attributes["unit"])
             total, mean, foreground = (summary[f"{name}_{key}"] for key in ("total", "mean", "foreground_mean"))
             lines.append(
-                f"{title}: total {number(total)} {unit} · mean {number(mean)} {unit}/voxel of the domain · "
-                f"foreground mean {number(foreground)} {unit}/voxel"
+                f"{its.words.capitalize()}: total {number(total)} {unit} · mean {number(mean)} {unit}/voxel of the "
+                f"domain · foreground mean {number(foreground)} {unit}/voxel"
             )
     size = " × ".join(str(n) for n in views.shape[::-1])
     voxel = " × ".join(f"{length:.3g}" for length in views.orientation.voxel_mm)
@@ -227,8 +227,8 @@ def _footer(
 ) -> Footer:
     unit = store.attributes["unit"]
     bars = [
-        Bar(f"{NAMES[name].lower()}, {MEASURES[name].symbol} ({unit})", top, _exceeds(name, top, summary, views))
-        for name, top in tops.items()
+        Bar(f"{its.words}, {its.symbol} ({its.unit_in(unit)})", top, _exceeds(its.name, top, summary, views))
+        for its, top in ((MEASURES[name], top) for name, top in tops.items())
     ]
     keys = [Key(shortened(name, MAX_NAME), colour) for name, colour in list(classes.items())[:MAX_KEYS]]
     if len(classes) > MAX_KEYS:

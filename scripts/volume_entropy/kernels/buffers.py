@@ -20,7 +20,7 @@ RENORMALISED_PER_CLASS = 1e-6
 # The step of integers is tolerated once a class, since some producers round down; but never beyond this, where nothing
 # would be left to judge: values further than that from 0 … 1 are on another scale (see `validity`).
 LARGEST_ROUNDING = 0.5
-# `measure_single` wants sums as near to 1: 8-bit maps of up to 7 classes are. See `kernels.entropy.entropy_parts`.
+# `kernels.single` wants sums as near to 1: 8-bit maps of up to 7 classes are. See `kernels.entropy.entropy_parts`.
 NEAR_ONE = 1 / 32
 # Of values and of sums, before any was seen; see `kernels.entropy`.
 NO_EXTREMES = (math.inf, -math.inf, math.inf, -math.inf)

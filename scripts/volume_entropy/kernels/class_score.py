@@ -8,6 +8,7 @@ Against one loop over voxels that did it all: 32 instead of 67 ns a voxel of 4 c
 import numpy as np
 from numpy.typing import NDArray
 
+from .classes import left_over
 from .compilation import inlined, kernel
 from .entropy import VALUE_BITS, Floats, Labels
 from .scores import (
@@ -101,7 +102,7 @@ def score_classes(
             for v in range(n):
                 reals[_TOTAL + v] += reals[_P + v]
         for v in range(n):
-            background = max(1.0 - reals[_TOTAL + v], 0.0) if complement else 0.0
+            background = left_over(1.0, reals[_TOTAL + v], 0.0) if complement else 0.0
             reals[_BACKGROUND + v] = background
             reals[_TOTAL + v] += background
             reals[_SQUARES + v], reals[_OF_TRUTH + v], reals[_CONFIDENCE + v] = 1.0, 0.0, 0.0

@@ -6,6 +6,7 @@ Welford's recurrence gives in one pass, exactly 0 where members are equal.
 
 import numpy as np
 
+from .classes import left_over
 from .compilation import fma, inlined, kernel
 from .entropy import ONE, TILE, ZERO, Floats, log2
 
@@ -43,7 +44,7 @@ def add_divergence(
         if background is not None:
             for v in range(n):
                 # In float64: the logarithm of a small background would show what float32 loses.
-                background[v] = np.float32(1.0 - total[v] if total[v] < 1.0 else 0.0)
+                background[v] = np.float32(left_over(1.0, total[v], 0.0))
                 total[v] = max(total[v], 1.0)
         for v in range(n):
             weight[v] = np.float32(1.0 / total[v] if total[v] > 0.0 else 0.0)

@@ -7,11 +7,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .compilation import kernel
+from .compilation import kernel, named_for
 from .entropy import STRIP, TILE, Floats, Scratch, Settings
 from .members import Members, Split, Words, add_tile, finish_tile
 from .outputs import Output, weigh_domain, weighted_sum, widen_half
-from .unrolled import named_for
 from .unrolled_member import make_add_strip, make_finish_strip
 
 # Four tissues, or three and a complement. A number of classes more is four signatures more to compile in the tests.

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .checks import classify, widen_extremes
-from .compilation import fma, inlined, pasted
+from .classes import accumulate, add_background
+from .compilation import fma, inlined
 from .entropy import (
     EMPTY,
     FILLED,
@@ -29,8 +30,6 @@ from .entropy import (
     Scratch,
     Settings,
     States,
-    accumulate,
-    add_background,
     entropy_parts,
     log2,
 )
@@ -148,19 +147,25 @@ def _move_mean(row: Floats, weight: Floats, share: np.float32, mean: Floats, spr
     """Move the mean by row · weight, whose share is 1/m, and the spread; a share of 1 starts the mean."""
     if share == ONE:
         for v in range(row.size):
-            p = row[v] * weight[v]
-            mean[v] = p if p > ZERO else ZERO
+            mean[v], _ = moved_by(row[v], weight[v], ONE, ZERO, ZERO)
     else:
         for v in range(row.size):
-            p = row[v] * weight[v]
-            p = p if p > ZERO else ZERO
-            off = p - mean[v]
-            moved = fma(off, share, mean[v])
-            spread[v] = fma(off, p - moved, spread[v])
-            mean[v] = moved
+            mean[v], spread[v] = moved_by(row[v], weight[v], share, mean[v], spread[v])
 
 
-@pasted
+@inlined
+def moved_by(
+    p: np.float32, weight: np.float32, share: np.float32, mean: np.float32, spread: np.float32
+) -> tuple[np.float32, np.float32]:
+    """The mean and the spread with p · weight more, whose share is 1/m; what is below 0, or no number, counts as 0."""
+    p = p * weight
+    p = p if p > ZERO else ZERO
+    off = p - mean
+    moved = fma(off, share, mean)
+    return moved, fma(off, p - moved, spread)
+
+
+@inlined
 def state_of_all(bits: np.int32) -> np.int32:
     """The state of a voxel from the bits of all members' states: invalid where it is empty in some of them only."""
     return np.int32(bits | np.int32(UNEXPLAINED)) if np.int32(bits & _BOTH) == _BOTH else bits
@@ -173,7 +178,7 @@ def shares_of(n_members: int) -> tuple[np.float32, np.float32]:
     return share, np.float32(1.0 / n_members - np.float64(share))
 
 
-@pasted
+@inlined
 def split_voxel(
     head: np.float32,
     tail: np.float32,

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .compilation import inlined, pasted
+from .compilation import inlined
 from .entropy import (
     EMPTY,
     FILLED,
@@ -93,7 +93,7 @@ def value_of(head: np.float32, tail: np.float32, bits: np.int32, settings: Setti
     return ZERO if bits == _EMPTY else value
 
 
-@pasted
+@inlined
 def has_class(bits: np.int32) -> bool:
     """Whether a voxel of this state is neither empty nor invalid."""
     return bool(np.int32(bits & _FILLED_OR_INVALID) == _FILLED)

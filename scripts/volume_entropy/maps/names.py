@@ -3,14 +3,14 @@
 import os
 from collections.abc import Iterable, Mapping, Sequence
 
-from ..measures import map_suffix
+from ..measures import MEASURES
 
 PathLike = str | os.PathLike[str]
 
 
 def nifti_stem(sample: str, measure: str) -> str:
     """Name the map of a measure and its sidecar, less their endings."""
-    return f"{sample}_desc-{map_suffix(measure)}_map"
+    return f"{sample}_desc-{MEASURES[measure].suffix}_map"
 
 
 def ome_stem(sample: str) -> str:

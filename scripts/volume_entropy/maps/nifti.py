@@ -11,8 +11,6 @@ import numpy as np
 from isal import isal_zlib
 from numpy.typing import ArrayLike, NDArray
 
-from ..measures import MEASURES, ONE_BIT
-
 # Pieces are compressed apart from each other. Their size is fixed, since it shows in the bytes.
 PIECE_BYTES = 4 * 2**20
 # Pieces waiting for their compression, and to be written, per map.
@@ -213,19 +211,3 @@ def _cross(one: list[float], other: list[float]) -> list[float]:
 
 def _dot(one: list[float], other: list[float]) -> float:
     return sum(a * b for a, b in zip(one, other, strict=True))
-
-
-def highest_value(measure: str, *, unit: str, kind: str, n_classes: int, n_members: int) -> float:
-    """Upper bound of a measure; 0 where it has none."""
-    log2 = ONE_BIT[unit]
-    regions = kind == "regions"
-    if MEASURES[measure].unit == "entropy":
-        if measure == "expected_pairwise_kl":
-            return 0.0
-        return n_classes * log2 if regions else math.log2(n_classes) * log2
-    bounds = {
-        "variance": n_classes / 4 if regions else 1 - 1 / min(n_members, n_classes),
-        "least_confidence": 1 - 1 / n_classes,
-        "variation_ratio": 1 - 1 / n_members,
-    }
-    return bounds.get(measure, 1.0)

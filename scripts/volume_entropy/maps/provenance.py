@@ -23,14 +23,15 @@ GENERATOR = {"Name": "volume-entropy", "Version": __version__}
 
 def measure_entry(measure: str, store: ProbabilityStore, unit: str) -> dict[str, Any]:
     """Describe the values of a map; `unit` is that of entropies."""
-    definition = MEASURES[measure]
+    its = MEASURES[measure]
+    form = its.form(store.kind)
     return {
         "Measure": measure,
-        "Symbol": definition.symbol,
-        "Units": definition.unit_in(unit),
-        "Range": definition.range_of(store.kind),
-        "Definition": definition.definition_of(store.kind),
-        "Reference": definition.source or None,
+        "Symbol": its.symbol,
+        "Units": its.unit_in(unit),
+        "Range": form.range,
+        "Definition": form.definition,
+        "Reference": its.source or None,
     }
 
 

@@ -11,24 +11,11 @@ from ..measures import MEASURES
 from ..stores.measures import MeasureStore
 from ..stores.probabilities import ProbabilityStore
 from .names import nifti_stem, ome_stem
-from .nifti import NiftiMap, highest_value, nifti_header
+from .nifti import NiftiMap, nifti_header
 from .ome import Channel, write_ome_maps
 from .provenance import map_sidecar
 
 Recipe = Mapping[str, Any]
-
-# Light, since viewers add channels up on black.
-COLOURS = {
-    "predictive_entropy": "F0E442",
-    "expected_entropy": "56B4E9",
-    "mutual_information": "E69F00",
-    "variance": "009E73",
-    "expected_pairwise_kl": "CC79A7",
-    "least_confidence": "D55E00",
-    "margin": "8DA0FF",
-    "variation_ratio": "B0B0B0",
-    "normalized_entropy": "FFFFFF",
-}
 
 
 def open_nifti_maps(
@@ -63,17 +50,12 @@ def write_ome_image(
     for measure in measures:
         unit = MEASURES[measure].unit_in(recipe["settings"]["unit"])
         label = measure if unit == "1" else f"{measure} [{unit}]"
-        channels.append(Channel(measure, label, COLOURS[measure], _highest(measure, store, recipe)))
+        channels.append(Channel(measure, label, MEASURES[measure].colour, _highest(measure, store, recipe)))
     sample = recipe["sample"]
     write_ome_maps(folder / f"{ome_stem(sample)}.ome.zarr", measured, channels, name=sample, pool=pool)
     write_json(folder / f"{ome_stem(sample)}.json", map_sidecar(measures, store, recipe))
 
 
 def _highest(measure: str, store: ProbabilityStore, recipe: Recipe) -> float:
-    return highest_value(
-        measure,
-        unit=recipe["settings"]["unit"],
-        kind=store.kind,
-        n_classes=len(store.classes),
-        n_members=len(store.members),
-    )
+    unit = recipe["settings"]["unit"]
+    return MEASURES[measure].highest(store.kind, unit, len(store.classes), len(store.members))

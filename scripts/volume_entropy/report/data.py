@@ -11,13 +11,13 @@ from typing import Any
 from ..columns import reserved_columns
 from ..errors import WARNINGS
 from ..files import read_json
+from ..measures import MAIN
 from ..warned import codes_of, count_warnings, widespread
 
 # The columns of the page's table that are shown before somebody asks for others, after those of the samples table.
 SHOWN_STATISTICS = ("total", "mean", "foreground_mean", "interior_mean", "fraction_high", "max")
 SHOWN_COUNTS = ("n_domain_voxels", "n_invalid_voxels", "n_members")
-# Plots shown before somebody asks for others: every total, and of these what size does not change.
-PLOTTED_MEASURES = ("predictive_entropy", "mutual_information")
+# Plots shown before somebody asks for others: every total, and of the main measures what size does not change.
 PLOTTED_STATISTICS = ("foreground_mean", "interior_mean")
 QUEUE_COLUMNS = ("rank", "flags", "reason")
 # Samples that the list of warnings names for each.
@@ -81,7 +81,7 @@ def plotted(subjects: Table) -> list[str]:
     wanted = []
     for measure in measures_of(subjects):
         wanted.append(f"{measure}_total")
-        if measure in PLOTTED_MEASURES:
+        if measure in MAIN:
             wanted += [f"{measure}_{statistic}" for statistic in PLOTTED_STATISTICS]
     return [name for name in wanted if any(subjects.texts(name))]
 

@@ -13,22 +13,7 @@ from ..robust import FLAG_LIMIT, MIN_GROUP
 # What a number depends on, or what wrote a figure; the first is named apart.
 PACKAGES = ("numpy", "numba", "dask", "zarr", "nibabel", "snakemake")
 
-# By the first author's name and the year as they stand in `measures.MEASURES`.
-REFERENCES = {
-    "Shannon 1948": "Shannon CE. A mathematical theory of communication. Bell System Technical Journal 1948; "
-    "27: 379–423, 623–656.",
-    "Gal 2016": "Gal Y. Uncertainty in deep learning. PhD thesis, University of Cambridge, 2016.",
-    "Depeweg et al. 2018": "Depeweg S, Hernández-Lobato JM, Doshi-Velez F, Udluft S. Decomposition of uncertainty in "
-    "Bayesian deep learning for efficient and risk-sensitive learning. ICML 2018.",
-    "Houlsby et al. 2011": "Houlsby N, Huszár F, Ghahramani Z, Lengyel M. Bayesian active learning for classification "
-    "and preference learning. arXiv:1112.5745, 2011.",
-    "Malinin and Gales 2021": "Malinin A, Gales M. Uncertainty estimation in autoregressive structured prediction. "
-    "ICLR 2021.",
-    "Freeman 1965": "Freeman LC. Elementary applied statistics. Wiley, 1965.",
-    "Roy et al. 2019": "Roy AG, Conjeti S, Navab N, Wachinger C. Bayesian QuickNAT: model uncertainty in deep "
-    "whole-brain segmentation for structure-wise quality control. NeuroImage 2019; 195: 11–22.",
-    "Iglewicz and Hoaglin 1993": "Iglewicz B, Hoaglin DC. How to detect and handle outliers. ASQC Quality Press, 1993.",
-}
+OUTLIERS = "Iglewicz B, Hoaglin DC. How to detect and handle outliers. ASQC Quality Press, 1993."
 
 
 def methods(
@@ -51,11 +36,11 @@ def methods(
     names = default_measures(n_members, settings["measures"], kind)
     measures = [
         {
-            "name": name.replace("_", " "),
+            "name": MEASURES[name].words,
             "symbol": MEASURES[name].symbol,
-            "definition": MEASURES[name].definition_of(kind),
+            "definition": MEASURES[name].form(kind).definition,
             "unit": MEASURES[name].unit_in(unit),
-            "range": MEASURES[name].range_of(kind),
+            "range": MEASURES[name].form(kind).range,
             "source": MEASURES[name].source,
         }
         for name in names
@@ -75,7 +60,7 @@ def methods(
         "sentences": _sentences(settings, n_members, group),
         "versions": {"volume-entropy": __version__, "Python": platform.python_version(), **_versions(PACKAGES)},
         "citation": cite(citation),
-        "references": _references(measure["source"] for measure in measures),
+        "references": _references(names),
     }
 
 
@@ -176,6 +161,6 @@ def _versions(packages: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def _references(sources: Iterable[str]) -> list[str]:
-    cited = "; ".join([*sources, "Iglewicz and Hoaglin 1993"])
-    return [text for key, text in REFERENCES.items() if key in cited]
+def _references(measures: Iterable[str]) -> list[str]:
+    """List the works behind measures, each once, and behind what was compared."""
+    return [*dict.fromkeys(work for name in measures for work in MEASURES[name].references), OUTLIERS]
