@@ -204,6 +204,13 @@ def test_the_measures_of_order_2_keep_their_digits_where_a_region_is_nearly_cert
         np.testing.assert_allclose(maps["tsallis_entropy_2"], 2 * chance, rtol=2e-7)
 
 
+def test_members_that_are_certain_of_a_region_but_for_their_last_digit_keep_it():
+    step = 2.0**-24
+    p = np.array([1, 1 - step], np.float32).reshape(2, 1, 1)
+    maps, _ = measure(p, OF_ORDER_2, kind="regions")
+    assert_of_order_2(maps, 2 * (step / 2) * (1 - step / 2))
+
+
 @jit_only
 @pytest.mark.parametrize("n_classes", [2, 5, 33, 40])
 @pytest.mark.parametrize("scale", [0.0, 0.01, 1.0, 4.0])
@@ -214,6 +221,13 @@ def test_the_measures_of_order_2_are_within_a_millionth_and_below_the_entropy(n_
     for name, values in maps.items():
         assert np.abs(values - exact[name]).max() < 1e-6, name
     assert (maps["renyi_entropy_2"] <= maps["predictive_entropy"] + np.float32(2e-6)).all()
+
+
+def test_the_measures_of_order_2_reach_their_upper_ends_and_never_exceed_them():
+    for n_classes in range(2, 60):
+        maps, _ = measure(np.full((1, n_classes, 1), 1 / n_classes, np.float32), OF_ORDER_2)
+        for name, top in (("renyi_entropy_2", np.log2(n_classes)), ("tsallis_entropy_2", 1 - 1 / n_classes)):
+            assert np.float32(top) * np.float32(1 - 2e-7) <= maps[name][0] <= np.float32(top), (name, n_classes)
 
 
 # Parts

@@ -1,4 +1,4 @@
-"""The list of mutants fits the kernels as they are; whether they die, `tests/mutants.py` says in an hour or two."""
+"""The list of mutants fits the kernels as they are; whether they die, `tests/mutants.py` says in half an hour."""
 
 import pytest
 from mutants import ANY_SOURCES, KERNELS, ROOT, listed
@@ -11,9 +11,7 @@ def test_every_kernel_has_mutants():
     assert {path.stem for path in (ROOT / KERNELS).glob("*.py")} - NOT_KERNELS == {m.kernel for m in listed()}
 
 
-@pytest.mark.parametrize(
-    "mutant", [*listed(), ANY_SOURCES], ids=lambda mutant: f"{mutant.kernel}: {mutant.found.strip()}"
-)
+@pytest.mark.parametrize("mutant", [*listed(), ANY_SOURCES], ids=lambda mutant: mutant.kernel)
 def test_each_mutant_changes_one_place(mutant):
     source = (ROOT / KERNELS / f"{mutant.kernel}.py").read_text(encoding="utf-8")
     assert source.count(mutant.found) == 1

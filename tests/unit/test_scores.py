@@ -49,6 +49,14 @@ def with_certain_voxels(sample, seed=0):
     return SampleStore(p, reference=sample.reference)
 
 
+def with_values_below_0(sample):
+    p = sample.p.copy()
+    small = p[0, 3] < 0.2
+    p[0, 0] = np.where(small, p[0, 0] + p[0, 3], p[0, 0])
+    p[0, 3] = np.where(small, np.float32(-0.009), p[0, 3])
+    return SampleStore(p, reference=sample.reference)
+
+
 def of_regions(seed, n_members=1, **how):
     p = region_members(seed, n_members=n_members)
     values = np.array([0, 1, 2, 3, -7, 9])
@@ -69,6 +77,7 @@ CASES = {
     "members, complement": SampleStore(
         softmax_members(6, n_members=3)[:, 1:], complement=True, reference=labels_for(softmax_members(6), 6)
     ),
+    "values below 0": with_values_below_0(one(12)),
     "nat": one(7, settings={"unit": "nat"}),
     "labels of their own": SampleStore(
         softmax_members(8),

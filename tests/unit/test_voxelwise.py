@@ -323,7 +323,7 @@ def test_values_other_than_0_and_1_are_counted_for_one_class():
     assert result.n_not_binary == 1
     assert result.n_invalid == 2 and result.n_empty == 1
     for values in result.maps.values():
-        assert_array_equal(values[0, 0], [0, 0, 0, np.nan, 0])
+        assert_array_equal(values[0, 0], [0, 0, 0, np.nan, 0, np.nan])
 
 
 @pytest.mark.parametrize("n_members", [1, 2])
