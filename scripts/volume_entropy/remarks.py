@@ -194,7 +194,8 @@ def _surest(subject: Subject, member: int, limit: float) -> float:
     highest = 0.0
     for p in subject.parts(member):
         total = np.maximum(p, 0).sum(axis=0, dtype=np.float64)
-        shares = np.divide(p.max(axis=0), total, out=np.zeros_like(total), where=total > 0)
+        with np.errstate(invalid="ignore"):  # infinite scores, which are invalid, have no share
+            shares = np.divide(p.max(axis=0), total, out=np.zeros_like(total), where=total > 0)
         highest = max(highest, float(np.fmax.reduce(shares, axis=None, initial=0)))
         if highest > limit:
             break

@@ -145,3 +145,25 @@ def test_a_file_that_ends_at_the_bound_itself_is_on_no_scale(tmp_path: Path) -> 
     summary = ended(tmp_path, path, settings(p.shape[-1], scale=255.0, sum_tolerance=None))
     assert summary["code"] == "not_probabilities"
     assert "probabilities.scale" in summary["remedy"]
+
+
+@pytest.mark.parametrize("codec", [zarr.codecs.ZstdCodec(), zarr.codecs.GzipCodec(), zarr.codecs.BloscCodec()])
+def test_a_compressor_without_its_configuration_is_rejected(tmp_path: Path, codec: object) -> None:
+    path = saved(tmp_path, softmax_field(), compressors=[codec])
+    metadata = json.loads((path / "zarr.json").read_text())
+    assert "configuration" in metadata["codecs"][-1]
+    open_reader(str(path), n_classes=3)
+    del metadata["codecs"][-1]["configuration"]
+    (path / "zarr.json").write_text(json.dumps(metadata))
+    with pytest.raises(ValueError):
+        zarr.open(path, mode="r")
+    assert rejected(str(path)).code == "header_invalid"
+
+
+def test_infinite_scores_among_unsure_ones_are_invalid_and_warn_of_nothing_else(tmp_path: Path) -> None:
+    p = np.full((8, 8, 8, 3), 2.0, np.float32)
+    p[0, 0, 0, 0] = np.inf
+    path = write_nifti(tmp_path / "p.nii", p)
+    summary = ended(tmp_path, path, settings(3, sum_tolerance=None, max_invalid_fraction=0.01))
+    assert summary["n_invalid_voxels"] == 1
+    assert summary["predictive_entropy_total"] == pytest.approx(511 * np.log2(3), rel=1e-6)

@@ -30,6 +30,8 @@ _KEYS = {
     "blosc": {"typesize", "cname", "clevel", "shuffle", "blocksize"},
     "sharding_indexed": {"chunk_shape", "codecs", "index_codecs", "index_location"},
 }  # fmt: skip
+# Codecs that the specification gives a configuration, without which zarr-python refuses them.
+_CONFIGURED = {"blosc", "gzip", "zstd"}
 _NUMBER = "(?:0|[1-9][0-9]{0,8})"
 
 
@@ -243,6 +245,8 @@ def _is_optional(value: Any) -> bool:
 
 def _configuration(path: str, extension: dict[str, Any]) -> dict[str, Any]:
     """Return the configuration of a codec, an encoding or a grid; empty where there is none."""
+    if extension["name"] in _CONFIGURED and "configuration" not in extension:
+        raise _invalid(path, f"{extension['name']!r} without its configuration")
     configuration = extension.get("configuration", {})
     if not isinstance(configuration, dict):
         raise _invalid(path, f"the configuration {configuration!r} of {extension['name']!r}")
