@@ -193,8 +193,8 @@ def _surest(subject: Subject, member: int, limit: float) -> float:
         return seen.maximum
     highest = 0.0
     for p in subject.parts(member):
-        total = np.maximum(p, 0).sum(axis=0, dtype=np.float64)
-        with np.errstate(invalid="ignore"):  # infinite scores, which are invalid, have no share
+        with np.errstate(invalid="ignore"):  # infinite scores and NaN, which are invalid, have no share
+            total = np.maximum(p, 0).sum(axis=0, dtype=np.float64)
             shares = np.divide(p.max(axis=0), total, out=np.zeros_like(total), where=total > 0)
         highest = max(highest, float(np.fmax.reduce(shares, axis=None, initial=0)))
         if highest > limit:

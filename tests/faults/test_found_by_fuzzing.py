@@ -160,9 +160,12 @@ def test_a_compressor_without_its_configuration_is_rejected(tmp_path: Path, code
     assert rejected(str(path)).code == "header_invalid"
 
 
-def test_infinite_scores_among_unsure_ones_are_invalid_and_warn_of_nothing_else(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "bits", [0x7F800000, 0xFF800000, 0x7FC00000, 0x7FA00001]
+)  # infinities; NaN, and a signalling one
+def test_scores_that_are_no_numbers_among_unsure_ones_are_invalid_in_silence(tmp_path: Path, bits: int) -> None:
     p = np.full((8, 8, 8, 3), 2.0, np.float32)
-    p[0, 0, 0, 0] = np.inf
+    p.view(np.uint32)[0, 0, 0, 0] = bits
     path = write_nifti(tmp_path / "p.nii", p)
     summary = ended(tmp_path, path, settings(3, sum_tolerance=None, max_invalid_fraction=0.01))
     assert summary["n_invalid_voxels"] == 1
