@@ -170,3 +170,14 @@ def test_scores_that_are_no_numbers_among_unsure_ones_are_invalid_in_silence(tmp
     summary = ended(tmp_path, path, settings(3, sum_tolerance=None, max_invalid_fraction=0.01))
     assert summary["n_invalid_voxels"] == 1
     assert summary["predictive_entropy_total"] == pytest.approx(511 * np.log2(3), rel=1e-6)
+
+
+@pytest.mark.parametrize("version", [b"\1\x40", b"\3\1", b"\0\0", b"\4\0"])
+def test_a_numpy_file_of_a_version_that_there_is_not_is_rejected(tmp_path: Path, version: bytes) -> None:
+    path = tmp_path / "p.npy"
+    np.save(path, softmax_field())
+    content = path.read_bytes()
+    path.write_bytes(content[:6] + version + content[8:])
+    with pytest.raises(ValueError, match="format version"):
+        np.load(path)
+    assert rejected(str(path)).code == "not_this_format"

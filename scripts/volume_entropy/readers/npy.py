@@ -19,8 +19,8 @@ from .sources import REMAKE, Source, opened, skip
 from .voxels import VoxelType
 
 _MAGIC = b"\x93NUMPY"
-# Length of the field that holds the length of the header, by the format's major version.
-_LENGTH_BYTES = {1: 2, 2: 4, 3: 4}
+# Length of the field that holds the header's length, by the two bytes of the format's version; there are no others.
+_LENGTH_BYTES = {b"\1\0": 2, b"\2\0": 4, b"\3\0": 4}
 _LONGEST_HEADER = 10_000
 _TEXT = re.compile(r"[<>|][US]\d{1,4}")
 # Of a list of text.
@@ -102,13 +102,13 @@ def read_text(source: Source) -> list[str] | None:
 def _header(source: Source) -> tuple[dict[str, str], tuple[int, ...], int]:
     """Read the items of a header, the shape among them, and how many bytes stand before the voxels."""
     start = _read(source, 8)
-    if start[:6] != _MAGIC or start[6] not in _LENGTH_BYTES:
+    if start[:6] != _MAGIC or start[6:] not in _LENGTH_BYTES:
         raise DataError(
             "not_this_format",
             f"{source.path} is no numpy array: it begins with {start!r}, expected {_MAGIC!r} and a version",
             "Correct the path, or save the array with numpy.save.",
         )
-    field = _LENGTH_BYTES[start[6]]
+    field = _LENGTH_BYTES[start[6:]]
     length = int.from_bytes(_read(source, field), "little")
     if length > _LONGEST_HEADER:
         raise _invalid(source.path, f"a header of {length} bytes", f"at most {_LONGEST_HEADER}")
